@@ -1,0 +1,3 @@
+//! Builds, signs, verifies and runs media of Aegis OS.
+
+fn main() {}

@@ -1,0 +1,75 @@
+//! The closed set of editions and their stable identifiers.
+
+use alloc::string::{String, ToString};
+use core::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// An edition of Aegis OS. The identifiers are frozen: they are in manifests, licenses and paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edition {
+    /// Free of charge; needs no license key.
+    Freemium,
+    /// Everyday desktop.
+    Basic,
+    /// Office and managed desktop.
+    Workplace,
+    /// Games.
+    Gamer,
+    /// Machine learning and development.
+    AiDev,
+    /// Games and machine learning together.
+    GamerAi,
+    /// Headless server.
+    Server,
+}
+
+impl Edition {
+    /// Every edition, in the order in which they are shown.
+    pub const ALL: [Self; 7] =
+        [Self::Freemium, Self::Basic, Self::Workplace, Self::Gamer, Self::AiDev, Self::GamerAi, Self::Server];
+
+    /// The identifier, such as `ai-dev`.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Freemium => "freemium",
+            Self::Basic => "basic",
+            Self::Workplace => "workplace",
+            Self::Gamer => "gamer",
+            Self::AiDev => "ai-dev",
+            Self::GamerAi => "gamer-ai",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// The text is not the identifier of an edition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownEdition(pub String);
+
+impl fmt::Display for UnknownEdition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no edition is called `{}`; there are", self.0)?;
+        Edition::ALL
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, e)| write!(f, "{} {e}", if i == 0 { "" } else { "," }))
+    }
+}
+
+impl core::error::Error for UnknownEdition {}
+
+impl FromStr for Edition {
+    type Err = UnknownEdition;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEdition> {
+        Self::ALL.into_iter().find(|e| e.id() == text).ok_or_else(|| UnknownEdition(text.to_string()))
+    }
+}

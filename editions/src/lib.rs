@@ -1,0 +1,1 @@
+//! The specification of each edition and everything derived from it.

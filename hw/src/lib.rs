@@ -1,0 +1,1 @@
+//! Disks: inventory, partition plans and the one writer of disks.

@@ -1,0 +1,1 @@
+//! Installs Aegis OS to a disk, by screens or by an answer file.

@@ -1,0 +1,3 @@
+//! Installs Aegis OS to a disk, by screens or by an answer file.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Whole-system tests of Aegis OS and their QEMU harness.
