@@ -1,7 +1,7 @@
 //! The command line of `aegis`.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use aegis_core::{
     key::KeyRole,
     manifest::{ImageKind, Manifest},
 };
-use aegis_editions::{Spec, derive};
+use aegis_editions::Spec;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 
@@ -59,12 +59,6 @@ enum EditionVerb {
         /// Print JSON
         #[arg(long)]
         json: bool,
-    },
-    /// Writes the files that are derived from the specifications
-    Derive {
-        /// Write nothing; fail when a file is stale
-        #[arg(long)]
-        check: bool,
     },
 }
 
@@ -215,11 +209,10 @@ fn edition(verb: EditionVerb) -> Result<()> {
             let text = if json {
                 serde_json::to_string_pretty(&spec).unwrap_or_default()
             } else {
-                derive::describe(&spec)
+                format!("{spec:#?}")
             };
             println!("{}", text.trim_end());
         }
-        EditionVerb::Derive { check } => return derive_files(&workspace(None)?, check),
     }
     Ok(())
 }
@@ -227,27 +220,6 @@ fn edition(verb: EditionVerb) -> Result<()> {
 fn load(id: &str) -> Result<Spec> {
     let edition: Edition = id.parse().map_err(Error::Edition)?;
     Spec::load(edition).map_err(Error::Spec)
-}
-
-fn derive_files(workspace: &Path, check: bool) -> Result<()> {
-    let specs = Spec::all().map_err(Error::Spec)?;
-    let readme = workspace.join("README.md");
-    let text = fs::read_to_string(&readme).map_err(Error::io("reading", &readme))?;
-    let files = [
-        (workspace.join("editions/TIER_FEATURES.json"), derive::tier_features(&specs)),
-        (readme, derive::readme(&text, &specs).map_err(Error::Spec)?),
-    ];
-    for (path, wanted) in files {
-        if fs::read_to_string(&path).is_ok_and(|found| found == wanted) {
-            continue;
-        }
-        if check {
-            return Err(Error::Stale(path.display().to_string()));
-        }
-        fs::write(&path, wanted).map_err(Error::io("writing", &path))?;
-        println!("{}", path.display());
-    }
-    Ok(())
 }
 
 fn build(args: BuildArgs) -> Result<()> {

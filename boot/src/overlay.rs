@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aegis_editions::{Desktop, Spec};
+use aegis_editions::{Spec, spec::Desktop};
 
 use crate::{
     error::{Error, Result},
@@ -77,20 +77,30 @@ fn derived(spec: &Spec, version: &str, layer: &mut Layer) {
     let link = Node::Symlink { target: target.to_owned() };
     layer.insert("usr/lib/systemd/system/default.target".into(), link);
     for unit in &spec.services.enable {
-        let wanted = wanted_by(layer, unit);
-        let link = Node::Symlink { target: format!("/usr/lib/systemd/system/{unit}") };
-        layer.insert(format!("etc/systemd/system/{wanted}.wants/{unit}"), link);
+        enable(unit, "multi-user.target", layer);
+    }
+    for (unit, target) in installable(layer) {
+        enable(&unit, &target, layer);
     }
 }
 
-/// The target that starts a unit: what the unit in our overlays says, else the ordinary one.
-fn wanted_by(layer: &Layer, unit: &str) -> String {
-    let text = match layer.get(&format!("usr/lib/systemd/system/{unit}")) {
-        Some(Node::File { source, .. }) => fs::read_to_string(source).unwrap_or_default(),
-        _ => String::new(),
+/// Starts a unit with another one. Units of Debian's packages that matter to the boot are enabled by their
+/// packages; a second link from the ordinary target does no harm.
+fn enable(unit: &str, target: &str, layer: &mut Layer) {
+    let link = Node::Symlink { target: format!("/usr/lib/systemd/system/{unit}") };
+    layer.insert(format!("etc/systemd/system/{target}.wants/{unit}"), link);
+}
+
+/// The units of our overlays that say what starts them.
+fn installable(layer: &Layer) -> Vec<(String, String)> {
+    let unit = |(path, node): (&String, &Node)| {
+        let name = path.strip_prefix("usr/lib/systemd/system/")?;
+        let Node::File { source, .. } = node else { return None };
+        let text = fs::read_to_string(source).ok()?;
+        let target = text.lines().find_map(|line| line.strip_prefix("WantedBy="))?.trim().to_owned();
+        Some((name.to_owned(), target))
     };
-    let target = text.lines().find_map(|line| line.strip_prefix("WantedBy=")).map(str::trim);
-    target.unwrap_or("multi-user.target").to_owned()
+    layer.iter().filter_map(unit).collect()
 }
 
 /// os-release(5).

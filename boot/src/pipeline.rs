@@ -95,13 +95,18 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     let (tools, cached) = Tools::prepare(&cache, &store, &lock)?;
     progress.done(cached, &format!("of Debian {}", lock.suite));
 
-    progress.stage("rootfs");
-    let (base, cached) = rootfs::make(&cache, &store, &lock, &packages)?;
-    progress.done(cached, &size(&base)?);
-
     progress.stage("kernel");
     let (kernel, cached) = Kernel::prepare(&cache, &store, &lock, &tools)?;
     progress.done(cached, &kernel.release);
+
+    progress.stage("initramfs");
+    let ring = [signer.public().clone()];
+    let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
+    progress.done(cached, &size(&initramfs)?);
+
+    progress.stage("rootfs");
+    let (base, cached) = rootfs::make(&cache, &store, &lock, &packages)?;
+    progress.done(cached, &size(&base)?);
 
     progress.stage("image");
     let layer =
@@ -110,11 +115,6 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
         image::make(&cache, &tools, &base, &layer, lock.epoch, request.image, progress)?;
     check_fits(&request.spec, &image)?;
     progress.done(cached, &format!("{}, {}", image.kind.id(), size(&image_path)?));
-
-    progress.stage("initramfs");
-    let ring = [signer.public().clone()];
-    let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
-    progress.done(cached, &size(&initramfs)?);
 
     progress.stage("iso");
     let work = cache.directory("work")?;
@@ -333,5 +333,5 @@ pub fn default_lock(workspace: &Path, spec: &Spec) -> PathBuf {
 
 /// The image that a specification asks for.
 pub fn image_options(spec: &Spec, kind: Option<ImageKind>) -> image::Options {
-    image::Options { kind: kind.unwrap_or(spec.image.kind), level: spec.image.level }
+    image::Options { kind: kind.unwrap_or(spec.image.kind), level: spec.image.compression }
 }
