@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -114,15 +113,6 @@ fn has_driver(device: &Path) -> bool {
 /// One module name a line; `#` starts a comment.
 pub(crate) fn parse_load_list(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.split('#').next()).map(str::trim).filter(|name| !name.is_empty())
-}
-
-/// Reads a file that may be absent.
-pub(crate) fn read_optional(path: &str) -> io::Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -164,11 +164,20 @@ impl Boot {
     }
 
     fn load_modules(&mut self, settings: Settings) -> Result<Stage, Error> {
-        let list = drivers::read_optional(LOAD_LIST).map_err(|e| Error::os("read", LOAD_LIST, e))?;
-        if let Some(hardware) = &self.hardware {
-            drivers::parse_load_list(&list.unwrap_or_default()).for_each(|name| hardware.drivers.load(name));
-        }
+        let list = read(LOAD_LIST)?;
+        drivers::parse_load_list(&list).for_each(|name| self.load(name));
+        let for_target: &[&str] = match settings.params.target {
+            Target::Medium(_) => &["loop", "isofs"],
+            Target::Installed { .. } => &["ext4"],
+        };
+        for_target.iter().for_each(|name| self.load(name));
         Ok(Stage::Search(settings))
+    }
+
+    fn load(&self, module: &str) {
+        if let Some(hardware) = &self.hardware {
+            hardware.drivers.load(module);
+        }
     }
 
     fn search(&mut self, settings: Settings) -> Result<Stage, Error> {
@@ -187,6 +196,7 @@ impl Boot {
     }
 
     fn mount(&mut self, found: Found, verity: &Verity) -> Result<Stage, Error> {
+        self.load(found.release.manifest.image.kind.id());
         let target = match found.place {
             Place::Medium(_) => IMAGE,
             Place::Slot { .. } => NEW_ROOT,
