@@ -1,4 +1,5 @@
 //! The inventory against a machine that is built as files: sysfs, /proc and /dev below one root.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     fs,

@@ -4,11 +4,7 @@
 
 pub mod rules;
 
-use std::{
-    fmt, fs,
-    net::{IpAddr, Ipv4Addr},
-    path::Path,
-};
+use std::{fmt, fs, net::IpAddr, path::Path};
 
 use aegis_core::edition::Edition;
 use serde::{Deserialize, Serialize};
@@ -130,7 +126,7 @@ pub enum Network {
 }
 
 /// Fixed addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Static {
     /// Interface, such as `enp1s0`.
@@ -143,12 +139,6 @@ pub struct Static {
     /// Name servers.
     #[serde(default)]
     pub dns: Vec<IpAddr>,
-}
-
-impl Default for Static {
-    fn default() -> Self {
-        Self { interface: String::new(), address: String::new(), gateway: None, dns: Vec::new() }
-    }
 }
 
 /// Remote login by SSH.
@@ -259,9 +249,6 @@ impl fmt::Display for DiskSelector {
         if first { f.write_str("any property") } else { Ok(()) }
     }
 }
-
-/// The unspecified address, for forms that start empty.
-pub const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {

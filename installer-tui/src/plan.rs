@@ -10,12 +10,14 @@ use aegis_core::{
     manifest::path,
     slot::{Slot, TRAILER_SIZE, Trailer},
 };
+use aegis_editions::spec::{DISK_DATA_MIB, DISK_FIXED_MIB};
 use aegis_hw::{
     Bytes,
     inventory::Disk,
     tables::{Layout, PartitionPlan},
     target::Identity,
     text::Shown,
+    units::MIB,
 };
 use serde::Serialize;
 
@@ -26,11 +28,6 @@ use crate::{
     grub,
     source::Source,
 };
-
-/// Size of the EFI system partition: two kernels with their initramfs, and room for firmware updates.
-const ESP: Bytes = Bytes(1 << 30);
-/// Smallest data partition: /var of a desktop and some room.
-const DATA_MINIMUM: Bytes = Bytes(2 << 30);
 
 /// Everything that will be done.
 #[derive(Clone, Debug, Serialize)]
@@ -132,16 +129,20 @@ pub struct Setting {
     pub value: String,
 }
 
+fn mib(mib: u32) -> Bytes {
+    Bytes(u64::from(mib) * MIB)
+}
+
 /// The layout of an edition.
 pub fn layout(source: &Source) -> Layout {
-    let slot = Bytes::from_mib(source.edition.disk.slot_mib).unwrap_or(Bytes(u64::MAX));
-    Layout { esp: ESP, slot, data_minimum: DATA_MINIMUM }
+    let slot = mib(source.edition.disk.slot_mib);
+    // What the editions' specifications count on, less the mebibyte of bios-boot.
+    Layout { esp: mib(DISK_FIXED_MIB - 1), slot, data_minimum: mib(DISK_DATA_MIB) }
 }
 
 /// The smallest disk for an edition.
 pub fn minimum(source: &Source) -> Bytes {
-    let stated = Bytes::from_mib(source.edition.disk.minimum_mib).unwrap_or(Bytes(u64::MAX));
-    stated.max(layout(source).minimum())
+    mib(source.edition.disk.minimum_mib).max(layout(source).minimum())
 }
 
 /// Makes the plan; `answers` must have no problems and a hashed password.

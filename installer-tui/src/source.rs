@@ -6,7 +6,7 @@ use std::{
 };
 
 use aegis_core::manifest::{File, Manifest, path};
-use serde::Deserialize;
+use aegis_editions::spec::{PATH_IN_IMAGE, Spec};
 
 use crate::{accounts::Accounts, error::Error};
 
@@ -21,32 +21,6 @@ pub struct Paths {
     pub image_root: PathBuf,
 }
 
-/// What the installer needs to know of the edition, from the image's `/usr/lib/aegis/edition.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Edition {
-    /// Identifier.
-    pub id: aegis_core::edition::Edition,
-    /// Name for people.
-    pub name: String,
-    /// Sizes.
-    pub disk: DiskSizes,
-    /// Boot messages go to the first serial port too.
-    #[serde(default)]
-    pub serial_console: bool,
-    /// Prefix of the edition's license keys; none for an edition without.
-    #[serde(default)]
-    pub key_prefix: Option<String>,
-}
-
-/// Sizes on the installed disk, in MiB.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct DiskSizes {
-    /// Each of the two slots.
-    pub slot_mib: u64,
-    /// The smallest disk.
-    pub minimum_mib: u64,
-}
-
 /// The medium as it was read.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -58,8 +32,8 @@ pub struct Source {
     pub signature_bytes: Vec<u8>,
     /// The manifest.
     pub manifest: Manifest,
-    /// The edition.
-    pub edition: Edition,
+    /// The edition's specification, as it is in the image.
+    pub edition: Spec,
     /// Account files of the image.
     pub accounts: Accounts,
     /// What the image offers.
@@ -77,9 +51,6 @@ pub struct Features {
     pub ssh_enabled: bool,
 }
 
-/// Where the specification is in the image.
-pub const EDITION: &str = "usr/lib/aegis/edition.json";
-
 impl Source {
     /// Reads everything but the large files.
     pub fn read(paths: Paths) -> Result<Self, Error> {
@@ -87,7 +58,7 @@ impl Source {
         let manifest_bytes = read(paths.state.join("manifest.json"))?;
         let signature_bytes = read(paths.state.join("manifest.json.sig"))?;
         let manifest = Manifest::from_verified(&manifest_bytes).map_err(Error::Manifest)?;
-        let edition = read(paths.image_root.join(EDITION))?;
+        let edition = read(paths.image_root.join(PATH_IN_IMAGE))?;
         let edition = serde_json::from_slice(&edition).map_err(Error::Edition)?;
         let accounts = Accounts::read(&paths.image_root)?;
         let features = Features::of(&paths.image_root);

@@ -1,13 +1,14 @@
 //! Whole installations onto files, by the program itself, from a medium made here.
 //!
 //! Needs e2fsprogs, mtools, dosfstools, gdisk and GRUB's script checker, and to run as root (or in fakeroot), because files of several owners are copied.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 #[path = "install/fixture.rs"]
 mod fixture;
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
-use fixture::{Fixture, GIB, MIB};
+use fixture::{Fixture, GIB};
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -42,7 +43,7 @@ fn debugfs(disk: &Path, offset: u64, command: &str) -> String {
 #[test]
 fn an_installation_is_complete_and_consistent() {
     let fixture = Fixture::new();
-    let disk = fixture.disk("aegis-test.img", 12 * GIB);
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
     let output = fixture.install(&disk, "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
@@ -165,7 +166,7 @@ fn check_data(disk: &Path, offset: u64) {
 #[test]
 fn a_plan_changes_nothing() {
     let fixture = Fixture::new();
-    let disk = fixture.disk("aegis-test.img", 12 * GIB);
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
     let output = fixture.command(&disk).arg("--plan").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -187,7 +188,7 @@ fn a_damaged_medium_leaves_no_partition_table() {
         ("aegis/loader/boot.img", "writing the partition table failed"),
     ] {
         let fixture = Fixture::new();
-        let disk = fixture.disk("aegis-test.img", 12 * GIB);
+        let disk = fixture.disk("aegis-test.img", 8 * GIB);
         fixture.former_table(&disk);
         let mut bytes = fs::read(fixture.path("medium").join(file)).unwrap();
         let middle = bytes.len() / 2;
@@ -200,7 +201,7 @@ fn a_damaged_medium_leaves_no_partition_table() {
         assert!(text.contains("does not look installed"), "{text}");
         assert!(read_at(&disk, 0, 34 * 512).iter().all(|b| *b == 0), "{file}: no table at the start");
         assert!(
-            read_at(&disk, 12 * GIB - 33 * 512, 33 * 512).iter().all(|b| *b == 0),
+            read_at(&disk, 8 * GIB - 33 * 512, 33 * 512).iter().all(|b| *b == 0),
             "{file}: none at the end"
         );
     }
@@ -212,40 +213,40 @@ fn refusals_leave_the_disk_as_it_was() {
     let check = |name: &str, size: u64, answers: (&str, &str), code: i32, message: &str| {
         let disk = fixture.disk(name, size);
         fixture.former_table(&disk);
-        let before = read_at(&disk, 0, MIB as usize);
+        let before = read_at(&disk, 0, 1 << 20);
         let output = fixture.install_with(&disk, &[answers]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(message), "{text}");
-        assert!(before == read_at(&disk, 0, MIB as usize));
+        assert!(before == read_at(&disk, 0, 1 << 20));
     };
     check("aegis-test.img", 4 * GIB, ("", ""), 3, "the disk has 4.0 GiB");
     check(
         "other.img",
-        12 * GIB,
+        8 * GIB,
         ("", ""),
         3,
         "the disk is confirmed by `other.img`, the answers say `aegis-test.img`",
     );
-    check("aegis-test.img", 12 * GIB, ("confirm = \"aegis-test.img\"", ""), 2, "confirm is missing");
-    check("aegis-test.img", 12 * GIB, ("hostname", "hostnam"), 2, "unknown field");
+    check("aegis-test.img", 8 * GIB, ("confirm = \"aegis-test.img\"", ""), 2, "confirm is missing");
+    check("aegis-test.img", 8 * GIB, ("hostname", "hostnam"), 2, "unknown field");
     check(
         "aegis-test.img",
-        12 * GIB,
+        8 * GIB,
         ("name = \"ada\"", "name = \"www-data\""),
         2,
         "`www-data` exists already",
     );
     check(
         "aegis-test.img",
-        12 * GIB,
+        8 * GIB,
         ("hostname", "edition = \"gamer\"\nhostname"),
         2,
         "edition is gamer, but the medium holds server",
     );
     check(
         "aegis-test.img",
-        12 * GIB,
+        8 * GIB,
         ("hostname", "license_key = \"WORK-2345-2345-2345\"\nhostname"),
         2,
         "must have the form SERV-XXXX-XXXX-XXXX",
@@ -256,9 +257,9 @@ fn refusals_leave_the_disk_as_it_was() {
 fn a_selector_must_match_exactly_one_disk() {
     let fixture = Fixture::new();
     for name in ["vda", "vdb"] {
-        fixture.fake_disk(name, 12 * GIB, "same");
+        fixture.fake_disk(name, 8 * GIB, "same");
     }
-    fixture.fake_disk("vdc", 12 * GIB, "other");
+    fixture.fake_disk("vdc", 8 * GIB, "other");
     let attempt = |serial: &str| {
         let answers =
             fixture.answers(&[("hostname = ", &format!("disk.serial = \"{serial}\"\nhostname = "))]);
@@ -279,7 +280,7 @@ fn a_selector_must_match_exactly_one_disk() {
 #[test]
 fn the_disk_of_the_medium_is_refused() {
     let fixture = Fixture::new();
-    fixture.fake_disk("vda", 12 * GIB, "stick");
+    fixture.fake_disk("vda", 8 * GIB, "stick");
     fs::write(fixture.path("state/boot.json"), "{\"mode\":\"live\",\"medium_device\":\"/dev/vda\"}").unwrap();
     let answers = fixture.answers(&[]);
     let output =
@@ -294,22 +295,22 @@ fn the_disk_of_the_medium_is_refused() {
 #[test]
 fn too_little_room_for_temporary_files_is_found_before_the_disk_is_touched() {
     let fixture = Fixture::new();
-    let disk = fixture.disk("aegis-test.img", 12 * GIB);
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
     fixture.former_table(&disk);
     // A sparse file of the image claims more than the temporary directory has.
     fs::File::create(fixture.path("image/var/huge")).unwrap().set_len(1 << 43).unwrap();
-    let before = read_at(&disk, 0, MIB as usize);
+    let before = read_at(&disk, 0, 1 << 20);
     let output = fixture.install(&disk, "");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("are needed for a while") && text.contains("the disk was not changed"), "{text}");
-    assert!(before == read_at(&disk, 0, MIB as usize));
+    assert!(before == read_at(&disk, 0, 1 << 20));
 }
 
 #[test]
 fn one_installer_at_a_time() {
     let fixture = Fixture::new();
-    let disk = fixture.disk("aegis-test.img", 12 * GIB);
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
     let _held = aegis_hw::Lock::take(&fixture.path("lock")).unwrap();
     let output = fixture.install(&disk, "");
     let text = String::from_utf8_lossy(&output.stderr);

@@ -79,7 +79,7 @@ fn run(mut command: Command, meter: &mut Meter<'_>) -> Result<(), Error> {
     if status.success() {
         return Ok(());
     }
-    let text = reader.join().map_or_else(|_panic| Ok(Vec::new()), |text| text);
+    let text = reader.join().unwrap_or_else(|_panic| Ok(Vec::new()));
     let text = text.map_err(Error::io("read messages of", NAME))?;
     let text = String::from_utf8_lossy(&text);
     let last: Vec<&str> = text.lines().rev().take(3).collect();

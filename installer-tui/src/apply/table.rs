@@ -4,17 +4,16 @@ use aegis_core::{install::Role, manifest::path, slot::TRAILER_SIZE};
 use aegis_hw::{
     tables::{self, boot_code, patch_core},
     target::Target,
-    units::MIB,
 };
 
 use crate::{error::Error, plan::InstallPlan, source::Source};
 
-const ZEROS: [u8; MIB as usize] = [0; MIB as usize];
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
 /// Removes both old partition tables and every signature at the start of a partition.
 pub(super) fn wipe(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error> {
     target.write_at(0, &ZEROS)?;
-    target.write_at(target.size().0 - MIB, &ZEROS)?;
+    target.write_at(target.size().0 - ZEROS.len() as u64, &ZEROS)?;
     for role in Role::ALL {
         let (start, size) = plan.partitions.place(role);
         target.write_at(start, &ZEROS)?;
@@ -47,11 +46,10 @@ pub(super) fn write(plan: &InstallPlan, source: &Source, target: &dyn Target) ->
 }
 
 fn write_bios_loader(plan: &InstallPlan, source: &Source, target: &dyn Target) -> Result<[u8; 440], Error> {
-    let (start, size) = plan.partitions.place(Role::BiosBoot);
+    let (start, _) = plan.partitions.place(Role::BiosBoot);
     let lba = start / u64::from(plan.partitions.sector_size);
     let core = patch_core(&source.read_verified(path::BIOS_CORE)?, lba)?;
     plan.partitions.check_fits(Role::BiosBoot, aegis_hw::Bytes(core.len() as u64))?;
-    debug_assert!(size.0 >= core.len() as u64);
     target.write_at(start, &core)?;
     target.sync()?;
     target.forget_cache()?;

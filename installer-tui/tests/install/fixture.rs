@@ -16,7 +16,7 @@ use aegis_core::{
     manifest::{File, Image, ImageKind, Manifest},
 };
 
-pub(crate) const MIB: u64 = 1 << 20;
+const MIB: u64 = 1 << 20;
 pub(crate) const GIB: u64 = 1 << 30;
 
 /// A core image of three sectors whose block list has its length filled in, as grub-mkimage leaves it.
@@ -79,7 +79,8 @@ impl Fixture {
     }
 
     fn image(&self) {
-        self.write("image/usr/lib/aegis/edition.json", include_str!("edition.json"));
+        let spec = aegis_editions::Spec::load(Edition::Server).unwrap();
+        self.write("image/usr/lib/aegis/edition.json", serde_json::to_vec(&spec).unwrap());
         self.write("image/usr/sbin/NetworkManager", "");
         self.write(
             "image/etc/passwd",
