@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::uevent::Uevent;
+/// The unit of sizes in sysfs, whatever the disk's blocks are.
+const SECTOR: u64 = 512;
 
 /// A disk, an optical drive or a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,10 +19,21 @@ pub(crate) struct BlockDevice {
     pub(crate) parent: Option<String>,
     /// Bytes; 0 when there is no medium.
     pub(crate) size: u64,
-    /// GUID of a GPT partition, in lower case.
-    pub(crate) partition_guid: Option<String>,
+    /// For a partition: which one, and where it is.
+    pub(crate) partition: Option<Partition>,
     /// Vendor and model of the whole device, for messages.
     pub(crate) model: String,
+}
+
+/// The place of a partition on its disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Partition {
+    /// Counts from 1.
+    pub(crate) number: u32,
+    /// First byte.
+    pub(crate) start: u64,
+    /// Bytes of the disk's logical blocks.
+    pub(crate) block_size: u64,
 }
 
 /// Names of devices in memory or on top of others: never a medium, and some of them are our own.
@@ -38,17 +50,25 @@ impl BlockDevice {
         }
         let link = sys.join("class/block").join(name);
         let directory = fs::canonicalize(&link)?;
-        let sectors: u64 = fs::read_to_string(directory.join("size"))?.trim().parse().unwrap_or_default();
-        let event = Uevent::from_file(&fs::read_to_string(directory.join("uevent"))?);
+        let read = |path: &Path| fs::read_to_string(path).map(|text| text.trim().parse().unwrap_or(0_u64));
         let is_partition = directory.join("partition").exists();
         let whole = if is_partition { directory.parent().unwrap_or(&directory) } else { &directory };
+        let partition = if is_partition {
+            Some(Partition {
+                number: u32::try_from(read(&directory.join("partition"))?).unwrap_or_default(),
+                start: read(&directory.join("start"))?.saturating_mul(SECTOR),
+                block_size: read(&whole.join("queue/logical_block_size"))?,
+            })
+        } else {
+            None
+        };
         let whole_name = whole.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(Some(Self {
             is_partition,
             name: name.to_string(),
             parent: whole_name.filter(|_| is_partition),
-            size: sectors.saturating_mul(512),
-            partition_guid: event.partition_guid.map(|guid| guid.to_ascii_lowercase()),
+            size: read(&directory.join("size"))?.saturating_mul(SECTOR),
+            partition,
             model: model(whole),
         }))
     }
@@ -108,15 +128,16 @@ mod tests {
         let disk = root.join("devices/usb1/host0/block/sda");
         fs::create_dir_all(disk.join("sda1")).unwrap();
         fs::create_dir_all(disk.join("device")).unwrap();
+        fs::create_dir_all(disk.join("queue")).unwrap();
         fs::create_dir_all(root.join("class/block")).unwrap();
         let write = |path: &str, text: &str| fs::write(disk.join(path), text).unwrap();
         write("size", "8192\n");
-        write("uevent", "MAJOR=8\nDEVNAME=sda\nDEVTYPE=disk\n");
         write("device/vendor", "QEMU    \n");
         write("device/model", "USB STICK  \n");
         write("sda1/size", "2048\n");
         write("sda1/partition", "1\n");
-        write("sda1/uevent", "DEVNAME=sda1\nPARTUUID=00112233-4455-8677-8899-AABBCCDDEEF2\n");
+        write("sda1/start", "64\n");
+        write("queue/logical_block_size", "512\n");
         for (name, target) in [("sda", "sda"), ("sda1", "sda/sda1")] {
             let target = Path::new("../../devices/usb1/host0/block").join(target);
             symlink(target, root.join("class/block").join(name)).unwrap();
@@ -137,7 +158,8 @@ mod tests {
         assert_eq!((disk.size, disk.model.as_str()), (4 << 20, "QEMU USB STICK"));
         assert_eq!((disk.is_partition, disk.disk()), (false, "sda"));
         assert_eq!((part.is_partition, part.disk()), (true, "sda"));
-        assert_eq!(part.partition_guid.as_deref(), Some("00112233-4455-8677-8899-aabbccddeef2"));
+        assert_eq!(disk.partition, None);
+        assert_eq!(part.partition, Some(Partition { number: 1, start: 32768, block_size: 512 }));
         assert_eq!(all, ["sda", "sda1"]);
         assert!(disk < part);
         assert!(gone.is_err());

@@ -12,6 +12,7 @@ mod block;
 mod console;
 mod drivers;
 mod error;
+mod gpt;
 mod handover;
 mod hardware;
 mod image;

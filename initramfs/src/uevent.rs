@@ -1,5 +1,5 @@
 //! One event of the kernel's device model (`lib/kobject_uevent.c`): `ACTION@PATH`, then `NAME=VALUE`, each with a
-//! final zero byte. The same pairs, one a line, are in a device's `uevent` file.
+//! final zero byte.
 
 /// The fields of an event that the boot uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,10 +12,6 @@ pub(crate) struct Uevent {
     pub(crate) path: String,
     /// What a driver's alias is compared with.
     pub(crate) modalias: Option<String>,
-    /// Name of the device node.
-    pub(crate) device_name: Option<String>,
-    /// GUID of a GPT partition.
-    pub(crate) partition_guid: Option<String>,
     /// The kernel's number of the event.
     pub(crate) sequence: Option<u64>,
 }
@@ -31,21 +27,11 @@ impl Uevent {
         Some(event)
     }
 
-    /// Parses a device's `uevent` file.
-    pub(crate) fn from_file(text: &str) -> Self {
-        let mut event = Self::default();
-        text.lines().for_each(|pair| event.set(pair));
-        event
-    }
-
     fn set(&mut self, pair: &str) {
         let Some((name, value)) = pair.split_once('=') else { return };
-        let text = || Some(value.to_string());
         match name {
             "SUBSYSTEM" => self.subsystem = value.to_string(),
-            "MODALIAS" => self.modalias = text(),
-            "DEVNAME" => self.device_name = text(),
-            "PARTUUID" => self.partition_guid = text(),
+            "MODALIAS" => self.modalias = Some(value.to_string()),
             "SEQNUM" => self.sequence = value.parse().ok(),
             _ => {}
         }
@@ -112,13 +98,6 @@ DEVPATH=/devices/x\0SUBSYSTEM=usb\0MODALIAS=usb:v46F4p0001d0000dc00dsc00dp00ic08
         assert_eq!(Uevent::from_message(b"libudev\0\xfe\xed\xca\xfe"), None);
         assert_eq!(Uevent::from_message(b""), None);
         assert_eq!(Uevent::from_message(b"\xff@x\0"), None);
-    }
-
-    #[test]
-    fn file_of_a_partition() {
-        let event = Uevent::from_file("MAJOR=8\nDEVNAME=sda3\nDEVTYPE=partition\nPARTUUID=0011-22\n");
-        assert_eq!(event.partition_guid.as_deref(), Some("0011-22"));
-        assert_eq!(event.device_name.as_deref(), Some("sda3"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use aegis_core::{
     cmdline::Target,
     crypto,
-    install::{InstallId, Role},
+    install::{InstallId, PartitionGuid, Role},
     key::KeyRole,
     manifest::{Manifest, MediumId, path},
     slot::{Slot, TRAILER_SIZE, Trailer},
@@ -22,6 +22,7 @@ use super::{Release, Settings};
 use crate::{
     block::BlockDevice,
     error::Error,
+    gpt,
     iso9660::{self, Volume},
     log,
     root::MEDIUM,
@@ -153,12 +154,21 @@ fn examine_files(settings: &Settings, device: &BlockDevice, volume: &Volume, id:
 }
 
 fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, slot: Slot) -> Verdict {
-    let is = |role| device.partition_guid.as_deref() == Some(id.partition_guid(role).to_string().as_str());
+    let guid = match read_partition_guid(device) {
+        Ok(guid) => guid,
+        Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
+        Err(error) => return Verdict::Foreign(format!("its partition table cannot be read: {error}")),
+    };
+    let is = |role| guid == Some(id.partition_guid(role));
     if is(Role::Data) {
         return Verdict::Data;
     }
     if !is(slot.into()) {
-        return Verdict::Foreign("no partition of this installation and slot".to_string());
+        let other = Role::ALL.into_iter().find(|role| is(*role));
+        return Verdict::Foreign(other.map_or_else(
+            || "not of this installation".to_string(),
+            |role| format!("{} of this installation", role.name()),
+        ));
     }
     let position = device.size.saturating_sub(TRAILER_SIZE as u64);
     let trailer = match read_at(device, position, TRAILER_SIZE).map(|bytes| Trailer::decode(&bytes)) {
@@ -174,6 +184,21 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
         Ok(release) => accept(settings, &device.name, release, Verdict::Slot),
         Err((error, _)) => Verdict::refused(error),
     }
+}
+
+/// The partition's GUID; `None` for a whole device and where there is no GUID Partition Table.
+fn read_partition_guid(device: &BlockDevice) -> io::Result<Option<PartitionGuid>> {
+    let (Some(partition), Some(disk)) = (device.partition, &device.parent) else { return Ok(None) };
+    let read = |position| read_node(&Path::new("/dev").join(disk), position, gpt::Entry::SIZE as usize);
+    let Some(header) = gpt::Header::parse(&read(partition.block_size)?) else { return Ok(None) };
+    let Some(position) = header.entry_position(partition.number, partition.block_size) else {
+        return Ok(None);
+    };
+    let entry = gpt::Entry::parse(&read(position)?);
+    // The kernel's view of the partition decides what is read later; a table that says otherwise is not its table.
+    let same =
+        entry.filter(|entry| entry.first_block.checked_mul(partition.block_size) == Some(partition.start));
+    Ok(same.map(|entry| entry.guid))
 }
 
 /// The last check of a verified release: it must be for this kernel.
@@ -224,7 +249,11 @@ fn claimed_id(bytes: &[u8]) -> Option<MediumId> {
 }
 
 fn read_at(device: &BlockDevice, position: u64, length: usize) -> io::Result<Vec<u8>> {
-    let file = File::open(device.node())?;
+    read_node(&device.node(), position, length)
+}
+
+fn read_node(node: &Path, position: u64, length: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(node)?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, position)?;
     Ok(bytes)
