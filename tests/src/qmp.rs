@@ -1,0 +1,106 @@
+//! A client of QEMU's machine protocol (QMP), one command at a time.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{error::Error, screen::Picture};
+
+/// A connection to QEMU's monitor.
+#[derive(Debug)]
+pub struct Qmp {
+    writer: UnixStream,
+    reader: BufReader<UnixStream>,
+}
+
+impl Qmp {
+    /// Connects and negotiates; an answer that takes longer than `limit` is an error.
+    pub fn connect(socket: &Path, limit: Duration) -> Result<Self, Error> {
+        let stream = connect(socket, Instant::now() + limit)?;
+        stream.set_read_timeout(Some(limit)).map_err(Error::io("set up", socket))?;
+        let writer = stream.try_clone().map_err(Error::io("set up", socket))?;
+        let mut qmp = Self { writer, reader: BufReader::new(stream) };
+        qmp.read("the greeting")?;
+        qmp.execute("qmp_capabilities", json!({}))?;
+        Ok(qmp)
+    }
+
+    /// Runs a command and returns what it returned; events that come in between are dropped.
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, Error> {
+        let refused = |reason: String| Error::Qmp { command: command.to_owned(), reason };
+        let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
+        line.push('\n');
+        self.writer.write_all(line.as_bytes()).map_err(|error| refused(error.to_string()))?;
+        loop {
+            let mut answer = self.read(command)?;
+            if let Some(error) = answer.get("error") {
+                return Err(refused(error["desc"].as_str().unwrap_or("no reason given").to_owned()));
+            }
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+        }
+    }
+
+    /// Presses the power button.
+    pub fn press_power_button(&mut self) -> Result<(), Error> {
+        self.execute("system_powerdown", json!({})).map(|_nothing| ())
+    }
+
+    /// Ends QEMU.
+    pub fn quit(mut self) -> Result<(), Error> {
+        self.execute("quit", json!({})).map(|_nothing| ())
+    }
+
+    /// Unplugs a device that has an id.
+    pub fn unplug(&mut self, id: &str) -> Result<(), Error> {
+        self.execute("device_del", json!({ "id": id })).map(|_nothing| ())
+    }
+
+    /// Presses keys of the keyboard together, by their names in QEMU such as `ctrl`, `alt`, `f1`, `ret`.
+    pub fn press(&mut self, keys: &[&str]) -> Result<(), Error> {
+        let keys: Vec<_> = keys.iter().map(|key| json!({ "type": "qcode", "data": key })).collect();
+        self.execute("send-key", json!({ "keys": keys })).map(|_nothing| ())
+    }
+
+    /// What the graphics card shows.
+    pub fn picture(&mut self) -> Result<Picture, Error> {
+        let file = tempfile::Builder::new()
+            .prefix("aegis-screen-")
+            .suffix(".ppm")
+            .tempfile()
+            .map_err(Error::io("create", std::env::temp_dir()))?;
+        self.execute("screendump", json!({ "filename": file.path() }))?;
+        Picture::from_ppm(&fs::read(file.path()).map_err(Error::io("read", file.path()))?)
+    }
+
+    fn read(&mut self, command: &str) -> Result<Value, Error> {
+        let refused = |reason: String| Error::Qmp { command: command.to_owned(), reason };
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(0) => Err(refused("QEMU closed the connection".to_owned())),
+            Ok(_) => serde_json::from_str(&line).map_err(|error| refused(error.to_string())),
+            Err(error) => Err(refused(error.to_string())),
+        }
+    }
+}
+
+/// QEMU makes the socket a moment after it was started, and serves one client at a time.
+fn connect(socket: &Path, deadline: Instant) -> Result<UnixStream, Error> {
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return Ok(stream),
+            Err(source) if Instant::now() > deadline => {
+                return Err(Error::Io { operation: "connect to", path: socket.to_path_buf(), source });
+            }
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole-system tests of Aegis OS, in QEMU with software emulation.
+//!
+//! Run them with `make test`. Each prints when it reached what; a failure shows the guest's screen and
+//! the last lines of its console.
+
+mod harness;
