@@ -111,21 +111,21 @@ impl Serial {
 
     /// Waits until the screen contains the text; returns the screen.
     pub fn expect_screen(&mut self, text: &str, limit: Duration) -> Result<String, Error> {
-        let (screen, end) = self.wait(&format!("{text:?} on the screen"), limit, |terminal| {
-            let screen = terminal.screen();
-            screen.contains(text).then(|| (screen, terminal.text().len()))
-        })?;
-        self.cursor = end;
-        Ok(screen)
+        self.expect_screen_any(&[text], limit).map(|(_, screen)| screen)
     }
 
     /// Waits until the screen contains one of the texts; returns its index and the screen.
+    ///
+    /// Everything that came until then counts as seen by this expectation.
     pub fn expect_screen_any(&mut self, texts: &[&str], limit: Duration) -> Result<(usize, String), Error> {
-        self.wait(&format!("{} on the screen", quoted(texts)), limit, |terminal| {
+        let wanted = format!("{} on the screen", quoted(texts));
+        let (index, screen, end) = self.wait(&wanted, limit, |terminal| {
             let screen = terminal.screen();
             let index = texts.iter().position(|text| screen.contains(text))?;
-            Some((index, screen))
-        })
+            Some((index, screen, terminal.text().len()))
+        })?;
+        self.cursor = end;
+        Ok((index, screen))
     }
 
     /// Waits until the guest's end of the line is closed, which is when QEMU has ended.

@@ -18,9 +18,11 @@ impl<'a> Shell<'a> {
         serial.expect("Password:", patience(60))?;
         serial.send(&format!("{password}\r"))?;
         match serial.expect_any(&["$ ", "# ", "Login incorrect"], patience(90))? {
-            (2, console) => {
-                Err(Error::Command { command: format!("login {user}"), status: 1, output: console })
-            }
+            (2, _) => Err(Error::Command {
+                command: format!("login {user}"),
+                status: 1,
+                output: "Login incorrect".to_owned(),
+            }),
             _ => Self::attach(serial),
         }
     }
