@@ -32,6 +32,50 @@ pub fn flip_byte(path: &Path, offset: u64) -> Result<(), Error> {
     file.write_all_at(&[!byte[0]], offset).map_err(Error::io("write", path))
 }
 
+/// Writes what makes a disk look bootable: boot code, and a GPT header at each end.
+pub fn imitate_system(path: &Path) -> Result<(), Error> {
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+    for (lba, sector) in imitation(&file, path)? {
+        file.write_all_at(&sector, lba * SECTOR).map_err(Error::io("write", path))?;
+    }
+    Ok(())
+}
+
+/// Whether every sector of [`imitate_system`] that looks bootable now is still the one that it wrote.
+pub fn is_imitation(path: &Path) -> Result<bool, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    for (lba, sector) in imitation(&file, path)? {
+        let mut found = [0; 512];
+        file.read_exact_at(&mut found, lba * SECTOR).map_err(Error::io("read", path))?;
+        if found != sector && found != [0; 512] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn imitation(file: &File, path: &Path) -> Result<[(u64, [u8; 512]); 3], Error> {
+    let last = file.metadata().map_err(Error::io("read", path))?.len() / SECTOR - 1;
+    let mut first = [0; 512];
+    // jmp to itself; the type byte of the first entry says that a GPT follows.
+    first[..2].copy_from_slice(&[0xeb, 0xfe]);
+    first[450] = 0xee;
+    first[510..].copy_from_slice(&[0x55, 0xaa]);
+    Ok([(0, first), (1, gpt_header(1)), (last, gpt_header(last))])
+}
+
+/// A GPT header for this place, of a table without partitions (UEFI 2.10, section 5.3.2).
+fn gpt_header(lba: u64) -> [u8; 512] {
+    let mut sector = [0; 512];
+    sector[..8].copy_from_slice(b"EFI PART");
+    sector[8..12].copy_from_slice(&0x0001_0000_u32.to_le_bytes());
+    sector[12] = 92;
+    sector[24..32].copy_from_slice(&lba.to_le_bytes());
+    let sum = crc32fast::hash(&sector[..92]);
+    sector[16..20].copy_from_slice(&sum.to_le_bytes());
+    sector
+}
+
 /// What on a disk could make a firmware or a person take it for bootable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BootSigns {
@@ -107,16 +151,6 @@ fn is_gpt_header(sector: &[u8; 512], lba: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn gpt_header(lba: u8) -> [u8; 512] {
-        let mut sector = [0; 512];
-        sector[..8].copy_from_slice(b"EFI PART");
-        sector[12] = 92;
-        sector[24] = lba;
-        let sum = crc32fast::hash(&sector[..92]);
-        sector[16..20].copy_from_slice(&sum.to_le_bytes());
-        sector
-    }
-
     #[test]
     fn signs_are_seen_one_by_one() {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -134,5 +168,12 @@ mod tests {
 
         file.as_file().write_all_at(&gpt_header(1), SECTOR).unwrap();
         assert!(boot_signs(path).unwrap().primary_gpt);
+
+        imitate_system(path).unwrap();
+        let all = BootSigns { primary_gpt: true, backup_gpt: true, boot_code: true, mbr_partition: true };
+        assert_eq!(boot_signs(path).unwrap(), all);
+        assert!(is_imitation(path).unwrap());
+        flip_byte(path, 9).unwrap();
+        assert!(!is_imitation(path).unwrap());
     }
 }

@@ -3,7 +3,8 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::{Condvar, Mutex, PoisonError},
@@ -95,6 +96,17 @@ fn newest_iso(directory: &Path, prefix: &str) -> Option<PathBuf> {
 pub fn patience(seconds: u64) -> Duration {
     let factor = env::var("AEGIS_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0_f64);
     Duration::from_secs(seconds).mul_f64(factor.clamp(0.1, 100.0))
+}
+
+/// Prints a duration and appends it to the file that `AEGIS_DURATIONS` names, from which `tests/run` makes its table.
+pub fn record_duration(machine: &str, what: &str, duration: Duration) {
+    let line = format!("{:>7.1} s  {machine}: {what}", duration.as_secs_f64());
+    println!("{line}");
+    let Some(file) = env::var_os("AEGIS_DURATIONS") else { return };
+    let kept = OpenOptions::new().create(true).append(true).open(&file);
+    if let Err(error) = kept.and_then(|mut file| writeln!(file, "{line}")) {
+        eprintln!("cannot write {}: {error}", file.display());
+    }
 }
 
 /// Leave to run one machine; given back when dropped.

@@ -1,6 +1,6 @@
 //! ISO media as files: made from a directory, and the place of a file inside one.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use crate::{error::Error, host};
 
@@ -29,6 +29,16 @@ pub fn extent(iso: &Path, file: &str) -> Result<Extent, Error> {
     })
 }
 
+/// The content of a file in an image.
+pub fn read(iso: &Path, file: &str) -> Result<Vec<u8>, Error> {
+    let Extent { offset, size } = extent(iso, file)?;
+    let too_large = || Error::io("read", iso)(io::Error::from(io::ErrorKind::FileTooLarge));
+    let mut bytes = vec![0; usize::try_from(size).map_err(|_too_large| too_large())?];
+    let image = File::open(iso).map_err(Error::io("open", iso))?;
+    image.read_exact_at(&mut bytes, offset).map_err(Error::io("read", iso))?;
+    Ok(bytes)
+}
+
 /// Reads `File data lba:  0 , 1234 , 56 , 112233 , '/path'`.
 fn parse_report(report: &str) -> Option<Extent> {
     let line = report.lines().find_map(|line| line.strip_prefix("File data lba:"))?;
@@ -48,7 +58,7 @@ pub fn make(directory: &Path, label: &str, iso: &Path, extra: &[&str]) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::FileExt};
+    use std::fs;
 
     use super::*;
 
@@ -60,9 +70,8 @@ mod tests {
         fs::write(tree.join("aegis/a-long-name.json.sig"), "content").unwrap();
         make(&tree, "TEST", &iso, &[]).unwrap();
         let found = extent(&iso, "aegis/a-long-name.json.sig").unwrap();
-        let mut bytes = [0; 7];
-        fs::File::open(&iso).unwrap().read_exact_at(&mut bytes, found.offset).unwrap();
-        assert_eq!((&bytes, found.size), (b"content", 7));
+        assert_eq!(found.size, 7);
+        assert_eq!(read(&iso, "/aegis/a-long-name.json.sig").unwrap(), b"content");
         assert!(extent(&iso, "aegis/absent").is_err());
     }
 }

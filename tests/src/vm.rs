@@ -114,6 +114,7 @@ pub struct Machine {
     cpus: u32,
     drives: Vec<Drive>,
     direct: Option<DirectBoot>,
+    state: Option<PathBuf>,
 }
 
 impl Machine {
@@ -126,7 +127,14 @@ impl Machine {
             cpus: 1,
             drives: Vec::new(),
             direct: None,
+            state: None,
         }
+    }
+
+    /// Changes the name.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
     }
 
     /// Sets the firmware.
@@ -159,6 +167,12 @@ impl Machine {
         self
     }
 
+    /// Lets the machine go on from a state that [`Qmp::save_state`] wrote, in place of a start.
+    pub fn resume(mut self, state: impl Into<PathBuf>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+
     /// Starts the machine, once fewer machines run than the host can carry.
     pub fn start(&self) -> Result<Vm, Error> {
         let permit = host::permit();
@@ -171,7 +185,21 @@ impl Machine {
         };
         let (child, mut serial) = self.spawn(&place, directory.path())?;
         serial.refuse(&["Kernel panic - not syncing"]);
-        Ok(Vm { child, serial, qmp: place.qmp, logs: Some(directory), _socket: socket, _permit: permit })
+        let name = self.name.clone();
+        let vm = Vm {
+            name,
+            child,
+            serial,
+            qmp: place.qmp,
+            logs: Some(directory),
+            _socket: socket,
+            _permit: permit,
+        };
+        if self.state.is_some() {
+            // What is typed before would be lost with the state that the machine starts with.
+            vm.qmp()?.wait_running()?;
+        }
+        Ok(vm)
     }
 
     fn directory(&self) -> Result<TempDir, Error> {
@@ -222,6 +250,7 @@ impl Machine {
 pub struct Vm {
     /// The serial console.
     pub serial: Serial,
+    name: String,
     child: Child,
     qmp: PathBuf,
     logs: Option<TempDir>,
@@ -254,9 +283,14 @@ impl Vm {
         Ok(())
     }
 
-    /// Prints what was reached and after how many seconds.
+    /// Prints what was reached and after how many seconds, and keeps it for the table of durations.
     pub fn mark(&self, what: &str) {
-        println!("{:>7.1} s  {what}", self.serial.elapsed().as_secs_f64());
+        host::record_duration(&self.name, what, self.serial.elapsed());
+    }
+
+    /// Keeps a duration that the guest itself measured.
+    pub fn record(&self, what: &str, duration: Duration) {
+        host::record_duration(&self.name, what, duration);
     }
 
     fn reap(&mut self, limit: Duration) -> Result<ExitStatus, Error> {

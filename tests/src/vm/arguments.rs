@@ -47,6 +47,9 @@ pub(super) fn of(machine: &Machine, place: &Place) -> Vec<OsString> {
         line.path("-initrd", "", &direct.initrd, "");
         line.pair("-append", &direct.append);
     }
+    if let Some(state) = &machine.state {
+        line.pair("-incoming", &format!("exec:cat '{}'", state.display()));
+    }
     line.0
 }
 
