@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -97,10 +98,8 @@ impl Drive {
 /// A kernel that QEMU itself loads.
 #[derive(Clone, Debug)]
 pub struct DirectBoot {
-    /// The kernel image.
-    pub kernel: PathBuf,
-    /// The initramfs.
-    pub initrd: PathBuf,
+    /// Holds the files `vmlinuz` and `initrd.img`; kept until the machine has ended.
+    pub directory: Arc<TempDir>,
     /// The command line.
     pub append: String,
 }
@@ -185,13 +184,13 @@ impl Machine {
         };
         let (child, mut serial) = self.spawn(&place, directory.path())?;
         serial.refuse(&["Kernel panic - not syncing"]);
-        let name = self.name.clone();
         let vm = Vm {
-            name,
-            child,
             serial,
+            name: self.name.clone(),
+            child,
             qmp: place.qmp,
             logs: Some(directory),
+            _direct: self.direct.clone(),
             _socket: socket,
             _permit: permit,
         };
@@ -254,6 +253,7 @@ pub struct Vm {
     child: Child,
     qmp: PathBuf,
     logs: Option<TempDir>,
+    _direct: Option<DirectBoot>,
     _socket: TempDir,
     _permit: Permit,
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -54,7 +55,7 @@ pub(crate) struct Medium {
     iso: PathBuf,
     /// Parameters of the menu's first entry.
     parameters: String,
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl Medium {
@@ -75,7 +76,7 @@ impl Medium {
             what: format!("grub.cfg of {}", iso.display()),
             problem: "no entry loads the kernel".to_owned(),
         })?;
-        Ok(Self { iso: iso.to_path_buf(), parameters, directory })
+        Ok(Self { iso: iso.to_path_buf(), parameters, directory: directory.into() })
     }
 
     /// The same kernel and initramfs with another image in the drive.
@@ -85,12 +86,7 @@ impl Medium {
 
     /// Kernel and initramfs, with parameters behind those of the menu's first entry.
     pub(crate) fn direct(&self, more: &str) -> DirectBoot {
-        let file = |name| self.directory.path().join(name);
-        DirectBoot {
-            kernel: file("vmlinuz"),
-            initrd: file("initrd.img"),
-            append: format!("{} {more}", self.parameters),
-        }
+        DirectBoot { directory: self.directory.clone(), append: format!("{} {more}", self.parameters) }
     }
 
     /// A machine that starts this medium from its CD drive, without firmware and loader.

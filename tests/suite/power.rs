@@ -68,8 +68,6 @@ fn expect_login(name: &str, disk: &Path) -> TestResult {
 /// What the cases share: the state of a live system that waits in a root shell.
 struct Cases {
     machine: Machine,
-    /// Holds the kernel's files, which QEMU opens again at every start.
-    _medium: Medium,
     directory: tempfile::TempDir,
 }
 
@@ -79,7 +77,7 @@ impl Cases {
         let medium = Medium::of_edition("server")?;
         let carrier = answers::carrier(directory.path(), &answers::text("server", "power-box", "us"))?;
         let machine = medium.machine("power").memory_mib(1024).drive(answers::drive(&carrier));
-        let cases = Self { machine, _medium: medium, directory };
+        let cases = Self { machine, directory };
         let disk = cases.fresh_disk("first")?;
         let mut vm = cases.with_disk("power-live", &disk).start()?;
         live::reach_installer(&mut vm)?;

@@ -43,8 +43,8 @@ pub(super) fn of(machine: &Machine, place: &Place) -> Vec<OsString> {
         line.drive(number, drive, index);
     }
     if let Some(direct) = &machine.direct {
-        line.path("-kernel", "", &direct.kernel, "");
-        line.path("-initrd", "", &direct.initrd, "");
+        line.path("-kernel", "", &direct.directory.path().join("vmlinuz"), "");
+        line.path("-initrd", "", &direct.directory.path().join("initrd.img"), "");
         line.pair("-append", &direct.append);
     }
     if let Some(state) = &machine.state {
