@@ -1,1 +1,15 @@
 //! The specification of each edition and everything derived from it.
+//!
+//! Invariant: a property of an edition is written once, in `<id>.toml`, and a [`Spec`] that this crate hands
+//! out was validated. This crate reads those files and computes; it does not know how an image is built.
+#![forbid(unsafe_code)]
+
+mod error;
+mod raw;
+mod resolve;
+mod source;
+pub mod spec;
+mod validate;
+
+pub use error::{Error, Location};
+pub use spec::Spec;

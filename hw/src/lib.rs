@@ -1,1 +1,19 @@
 //! Disks: inventory, partition plans and the one writer of disks.
+//!
+//! Invariant: [`tables`] is pure, [`inventory`] only reads, and everything that changes a disk goes
+//! through a [`target::Target`], which proves on the open descriptor that it is the disk that was chosen.
+//! This crate will not decide what to install.
+
+pub mod error;
+#[cfg(feature = "inventory")]
+pub mod inventory;
+mod sys;
+#[cfg(feature = "tables")]
+pub mod tables;
+pub mod target;
+pub mod text;
+pub mod units;
+
+pub use error::Error;
+pub use sys::Lock;
+pub use units::Bytes;

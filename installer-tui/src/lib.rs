@@ -1,1 +1,21 @@
 //! Installs Aegis OS to a disk, by screens or by an answer file.
+//!
+//! Answers become a [`plan::InstallPlan`], which is data; [`apply::apply`] is the only code that writes to a disk, and it
+//! accepts nothing but a plan.
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+pub mod answers;
+pub mod apply;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod grub;
+pub mod live;
+pub mod password;
+pub mod plan;
+pub mod progress;
+pub mod select;
+pub mod source;
+
+pub use error::Error;

@@ -1,3 +1,14 @@
 //! Installs Aegis OS to a disk, by screens or by an answer file.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match aegis_installer::cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use aegis_core::report::{Hint, render};
+            eprintln!("{}", render(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,44 @@
+# The commands a person types. `make help` lists them.
+EDITION ?= server
+ISO_ARGS ?=
+RUN_ARGS ?=
+MUSL := x86_64-unknown-linux-musl
+SHIP := target/$(MUSL)/ship
+AEGIS := target/release/aegis
+# ring compiles C and assembly; without a musl compiler cc would look for one that Debian names differently.
+export CC_x86_64_unknown_linux_musl = musl-gcc
+# No path of the building machine enters a program.
+SHIP_FLAGS := --remap-path-prefix=$(CURDIR)=/aegis --remap-path-prefix=$(HOME)=/home
+
+.PHONY: help setup binaries iso run test test-all bench check
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what this machine lacks
+	@tests/setup
+
+binaries: setup
+	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(MUSL) -p aegis-init -p aegis-installer
+	cargo build --quiet --locked --release -p aegis-boot
+	@$(AEGIS) keys generate --if-missing
+
+iso: binaries ## Build a signed ISO: make iso EDITION=server
+	$(AEGIS) iso build --edition $(EDITION) $(ISO_ARGS)
+
+run: ## Boot the ISO in QEMU: make run EDITION=server RUN_ARGS=--uefi
+	@test -x $(AEGIS) || $(MAKE) --no-print-directory iso
+	$(AEGIS) run target/aegis/$(EDITION)/aegis-$(EDITION)-*.iso $(RUN_ARGS)
+
+check: setup ## Format, lints, unit tests
+	cargo fmt --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+test: check ## Everything that must pass before a change lands
+	@tests/run
+
+test-all: check ## As test, with every power cut and long fuzzing
+	@AEGIS_ALL=1 tests/run
+
+bench: binaries ## Measure against the peers; the report is target/aegis/bench.md
+	@tests/bench

@@ -1,0 +1,337 @@
+//! `aegis iso build`: from a specification to a signed ISO, stage by stage.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aegis_core::{
+    channel::Channel,
+    hex::{Digest, Hex},
+    key::KeyRole,
+    manifest::{Image, ImageKind, Manifest, path},
+};
+use aegis_editions::Spec;
+
+use crate::{
+    cache::Cache,
+    error::{Error, Result},
+    esp, host, image, initramfs, iso,
+    kernel::Kernel,
+    keys::{self, Signer},
+    loader,
+    lock::{self, Lock},
+    overlay,
+    progress::Progress,
+    release, rootfs,
+    sources::{self, Source},
+    store::{self, PackageRequest, Store},
+    tools::{self, Tools},
+};
+
+/// A resolved request: everything that a build depends on.
+pub struct Request {
+    /// The edition.
+    pub spec: Spec,
+    /// Version of the release.
+    pub version: String,
+    /// Channel of the release.
+    pub channel: Channel,
+    /// Where the outputs go.
+    pub out: PathBuf,
+    /// The cache directory.
+    pub cache: PathBuf,
+    /// The project's directory, for overlays and locks.
+    pub workspace: PathBuf,
+    /// Our own programs, static.
+    pub binaries: PathBuf,
+    /// The directory of the keys.
+    pub keys: PathBuf,
+    /// Build exactly what this lock says.
+    pub locked: Option<PathBuf>,
+    /// Use no network.
+    pub offline: bool,
+    /// Refuse development keys.
+    pub release: bool,
+    /// Package sources in place of the machine's own.
+    pub mirror: Option<String>,
+    /// Security updates for `mirror`.
+    pub security_mirror: Option<String>,
+    /// How the image is made.
+    pub image: image::Options,
+}
+
+/// What a build left.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The ISO.
+    pub iso: PathBuf,
+    /// The manifest of the medium.
+    pub manifest: Manifest,
+}
+
+/// Stages of a build, for the progress.
+pub const STAGES: usize = 9;
+
+/// Builds an ISO. Nothing appears in the output directory before everything is done.
+pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
+    host::require_tools()?;
+    // Cheap refusals come before minutes of work.
+    let signer = Signer::open(&request.keys, KeyRole::Release, request.release, keys::now())?;
+    let init = overlay::init(&request.binaries)?;
+    let cache = Cache::new(request.cache.clone());
+    let store = Store::open(&cache)?;
+    let packages = package_request(&request.spec);
+
+    progress.stage("resolve");
+    let (lock, sources) = resolve(request, &store, &packages)?;
+    progress.done(false, &format!("{} packages", lock.packages.len()));
+
+    progress.stage("packages");
+    store.fetch(&lock, &packages, &sources, request.offline, progress)?;
+    progress.done(false, "all in the content store");
+
+    progress.stage("tools");
+    let (tools, cached) = Tools::prepare(&cache, &store, &lock)?;
+    progress.done(cached, &format!("of Debian {}", lock.suite));
+
+    progress.stage("kernel");
+    let (kernel, cached) = Kernel::prepare(&cache, &store, &lock, &tools)?;
+    progress.done(cached, &kernel.release);
+
+    progress.stage("initramfs");
+    let ring = [signer.public().clone()];
+    let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
+    progress.done(cached, &size(&initramfs)?);
+
+    progress.stage("rootfs");
+    let (base, cached) = rootfs::make(&cache, &store, &lock, &packages)?;
+    progress.done(cached, &size(&base)?);
+
+    progress.stage("image");
+    let layer =
+        overlay::layer(&request.spec, &request.version, &request.workspace, &request.binaries, &kernel)?;
+    let (image_path, image, cached) =
+        image::make(&cache, &tools, &base, &layer, lock.epoch, request.image, progress)?;
+    check_fits(&request.spec, &image)?;
+    progress.done(cached, &format!("{}, {}", image.kind.id(), size(&image_path)?));
+
+    progress.stage("iso");
+    let work = cache.directory("work")?;
+    let work = tempfile::Builder::new()
+        .prefix("iso-")
+        .tempdir_in(&work)
+        .map_err(Error::io("creating a directory in", work))?;
+    let parts = Parts { image: &image_path, description: image, initramfs: &initramfs, kernel: &kernel };
+    let (file, manifest) = medium(request, &lock, &tools, &parts, &signer, work.path())?;
+    progress.done(false, &size(&file)?);
+
+    progress.stage("release");
+    let iso = publish(request, &lock, &manifest, &signer, &file, work.path())?;
+    progress.done(false, &iso.display().to_string());
+    Ok(Built { iso, manifest })
+}
+
+/// What an edition asks of the archives.
+pub fn package_request(spec: &Spec) -> PackageRequest {
+    PackageRequest {
+        edition: spec.id,
+        components: spec.components.clone(),
+        architectures: spec.architectures.clone(),
+        rootfs: spec.packages.clone(),
+        tools: tools::PACKAGES.iter().map(|name| (*name).to_owned()).collect(),
+        kernel: spec.kernel.package.clone(),
+    }
+}
+
+fn resolve(request: &Request, store: &Store, packages: &PackageRequest) -> Result<(Lock, Vec<Source>)> {
+    let sources = sources::detect(request.mirror.as_deref(), request.security_mirror.as_deref());
+    let edition = packages.edition;
+    if let Some(path) = &request.locked {
+        let lock = Lock::read(path, edition, packages.digest())?;
+        // Offline, no source is asked for anything.
+        return Ok((lock, if request.offline { Vec::new() } else { sources? }));
+    }
+    if request.offline {
+        return Ok((Lock::read(&store.last_resolved(packages), edition, packages.digest())?, Vec::new()));
+    }
+    let sources = sources?;
+    Ok((store.resolve(packages, &sources)?, sources))
+}
+
+fn check_fits(spec: &Spec, image: &Image) -> Result<()> {
+    let slot = u64::from(spec.disk.slot_mib) << 20;
+    let trailer = aegis_core::slot::TRAILER_SIZE as u64;
+    if image.size + trailer <= slot { Ok(()) } else { Err(Error::ImageTooLarge { size: image.size, slot }) }
+}
+
+struct Parts<'a> {
+    image: &'a Path,
+    description: Image,
+    initramfs: &'a Path,
+    kernel: &'a Kernel,
+}
+
+/// Lays out the medium's tree, signs its manifest, and makes the ISO.
+fn medium(
+    request: &Request,
+    lock: &Lock,
+    tools: &Tools,
+    parts: &Parts<'_>,
+    signer: &Signer,
+    work: &Path,
+) -> Result<(PathBuf, Manifest)> {
+    let tree = work.join("tree");
+    place(tools, parts, &tree)?;
+    loader::bios_disk(tools, &create(&tree, path::BIOS_CORE)?)?;
+    let mut manifest = Manifest {
+        format: Manifest::FORMAT,
+        id: Hex([0; 16]),
+        edition: request.spec.id,
+        version: request.version.clone(),
+        channel: request.channel,
+        epoch: lock.epoch,
+        kernel: parts.kernel.release.clone(),
+        image: parts.description.clone(),
+        files: release::describe_tree(&tree)?,
+        inputs: release::inputs(lock, &program_digests(&request.binaries)?),
+    };
+    // The loader's files carry the id, so the id names everything but them.
+    manifest.id = release::medium_id(&manifest);
+    let title = format!("Aegis OS {} {}", request.spec.name, request.version);
+    write(&tree, &loader::marker(manifest.id), title.as_bytes())?;
+    write(&tree, "boot/grub/grub.cfg", loader::menu(&title, manifest.id).as_bytes())?;
+    let esp = work.join("esp.img");
+    make_esp(tools, &manifest, &esp)?;
+    manifest.files = release::describe_tree(&tree)?;
+    let bytes = manifest.to_bytes();
+    write(&tree, path::MANIFEST, &bytes)?;
+    write(&tree, path::SIGNATURE, &signer.sign(&bytes)?)?;
+    let bios = work.join("eltorito.img");
+    loader::bios_medium(tools, manifest.id, &bios)?;
+    let target = create(&tree, release::BIOS_IMAGE)?;
+    fs::rename(&bios, &target).map_err(Error::io("renaming", bios))?;
+    let file = work.join("medium.iso");
+    let identity = aegis_core::crypto::Sha256::of(&bytes);
+    let layout =
+        iso::Layout { tree: &tree, esp: &esp, title: &title, epoch: lock.epoch, identity: &identity };
+    iso::make(tools, &layout, &file)?;
+    Ok((file, manifest))
+}
+
+/// Links or copies the large parts into the tree.
+fn place(tools: &Tools, parts: &Parts<'_>, tree: &Path) -> Result<()> {
+    let shim = tools.file("usr/lib/shim/shimx64.efi.signed");
+    let mok = tools.file("usr/lib/shim/mmx64.efi.signed");
+    let grub = tools.file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed");
+    let kernel = parts.kernel.image();
+    let sector = tools.file("usr/lib/grub/i386-pc/boot.img");
+    for (from, to) in [
+        (parts.image, path::IMAGE),
+        (parts.initramfs, path::INITRAMFS),
+        (kernel.as_path(), path::KERNEL),
+        (sector.as_path(), path::BIOS_BOOT_SECTOR),
+        (shim.as_path(), path::SHIM),
+        (mok.as_path(), path::MOK_MANAGER),
+        (grub.as_path(), path::GRUB_EFI),
+    ] {
+        let to = create(tree, to)?;
+        if fs::hard_link(from, &to).is_err() {
+            fs::copy(from, &to).map_err(Error::io("copying", from))?;
+        }
+    }
+    Ok(())
+}
+
+/// The path below `tree`, with its directory created.
+fn create(tree: &Path, name: &str) -> Result<PathBuf> {
+    let path = tree.join(name);
+    let directory = path.parent().unwrap_or(tree);
+    fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
+    Ok(path)
+}
+
+fn write(tree: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = create(tree, name)?;
+    fs::write(&path, bytes).map_err(Error::io("writing", path))
+}
+
+/// The FAT image for UEFI. The GRUB for removable media looks for its configuration in `/boot/grub`.
+fn make_esp(tools: &Tools, manifest: &Manifest, out: &Path) -> Result<()> {
+    let shim = esp::read(&tools.file("usr/lib/shim/shimx64.efi.signed"))?;
+    let mok = esp::read(&tools.file("usr/lib/shim/mmx64.efi.signed"))?;
+    let grub = esp::read(&tools.file("usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"))?;
+    let config = loader::bootstrap(manifest.id);
+    let volume = manifest.id.0[..4].iter().fold(0, |id: u32, byte| id << 8 | u32::from(*byte));
+    let files: [(&str, &[u8]); 4] = [
+        ("EFI/BOOT/BOOTX64.EFI", &shim),
+        ("EFI/BOOT/grubx64.efi", &grub),
+        ("EFI/BOOT/mmx64.efi", &mok),
+        ("boot/grub/grub.cfg", config.as_bytes()),
+    ];
+    esp::make(&files, volume, out)
+}
+
+fn program_digests(binaries: &Path) -> Result<Vec<(&'static str, Digest)>> {
+    let names = overlay::PROGRAMS.iter().copied().chain(["aegis-init"]);
+    names.map(|name| Ok((name, store::digest_of(&binaries.join(name))?))).collect()
+}
+
+/// Puts the complete release into the output directory, the ISO last.
+fn publish(
+    request: &Request,
+    lock: &Lock,
+    manifest: &Manifest,
+    signer: &Signer,
+    iso: &Path,
+    work: &Path,
+) -> Result<PathBuf> {
+    let stem = format!("aegis-{}-{}", request.spec.id, request.version);
+    let staging = work.join("release");
+    fs::create_dir(&staging).map_err(Error::io("creating", &staging))?;
+    let iso_name = format!("{stem}.iso");
+    fs::rename(iso, staging.join(&iso_name)).map_err(Error::io("renaming", iso))?;
+    write(&staging, &format!("{stem}.lock.json"), lock.to_text().as_bytes())?;
+    write(&staging, &format!("{stem}.spdx.json"), release::sbom(lock, &stem).as_bytes())?;
+    release::finish(&staging, manifest, signer)?;
+    fs::create_dir_all(&request.out).map_err(Error::io("creating", &request.out))?;
+    // A directory beside the final names: renaming within it is atomic on any file system.
+    let near = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempdir_in(&request.out)
+        .map_err(Error::io("creating a directory in", &request.out))?;
+    let mut names: Vec<String> = release::names_in(&staging)?;
+    names.sort_by_key(|name| *name == iso_name);
+    for name in &names {
+        move_file(&staging.join(name), &near.path().join(name))?;
+    }
+    for name in &names {
+        let (from, to) = (near.path().join(name), request.out.join(name));
+        fs::rename(&from, &to).map_err(Error::io("renaming", from))?;
+    }
+    Ok(request.out.join(iso_name))
+}
+
+/// Renames, or copies where the cache is on another file system.
+fn move_file(from: &Path, to: &Path) -> Result<()> {
+    if fs::rename(from, to).is_err() {
+        fs::copy(from, to).map_err(Error::io("copying", from))?;
+    }
+    let file = fs::File::open(to).map_err(Error::io("opening", to))?;
+    file.sync_all().map_err(Error::io("writing", to))
+}
+
+fn size(path: &Path) -> Result<String> {
+    let bytes = fs::metadata(path).map_err(Error::io("reading", path))?.len();
+    Ok(format!("{:.1} MB", bytes as f64 / 1e6))
+}
+
+/// The lock that `--locked` uses when none is named.
+pub fn default_lock(workspace: &Path, spec: &Spec) -> PathBuf {
+    lock::committed_path(workspace, spec.id)
+}
+
+/// The image that a specification asks for.
+pub fn image_options(spec: &Spec, kind: Option<ImageKind>) -> image::Options {
+    image::Options { kind: kind.unwrap_or(spec.image.kind), level: spec.image.compression }
+}

@@ -1,0 +1,128 @@
+//! Errors of this crate.
+
+use std::{fmt, io, path::PathBuf};
+
+use aegis_core::{
+    install::Role,
+    report::{Hint, exit},
+};
+
+use crate::units::Bytes;
+
+/// Why a disk could not be read, planned or written.
+#[derive(Debug)]
+pub enum Error {
+    /// An operation of the system failed.
+    Io {
+        /// What was tried, such as `read`.
+        operation: &'static str,
+        /// On which file or device.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another program uses the disk.
+    Busy {
+        /// The device.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The open device is not the one that was chosen.
+    Identity {
+        /// The device.
+        path: PathBuf,
+        /// The property that differs.
+        property: &'static str,
+        /// Its value when the disk was chosen.
+        expected: u64,
+        /// Its value now.
+        found: u64,
+    },
+    /// No disk has this name.
+    NoSuchDisk(String),
+    /// The disk cannot hold the layout.
+    TooSmall {
+        /// Size of the disk.
+        size: Bytes,
+        /// Size that the layout needs.
+        needed: Bytes,
+    },
+    /// A logical sector size other than 512 and 4096 bytes.
+    SectorSize(u32),
+    /// The content does not fit into its partition.
+    PartitionTooSmall {
+        /// The partition.
+        role: Role,
+        /// Size of the partition.
+        size: Bytes,
+        /// Size of the content.
+        needed: Bytes,
+    },
+    /// The partition table could not be put together.
+    Table(io::Error),
+    /// A loader file is not what its name says.
+    Loader(&'static str),
+}
+
+impl Error {
+    /// Adds operation and path to an error of the system; for `map_err`.
+    pub fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { operation, path, source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { operation, path, .. } => write!(f, "cannot {operation} {}", path.display()),
+            Self::Busy { path, .. } => write!(f, "{} is in use by another program", path.display()),
+            Self::Identity { path, property, expected, found } => {
+                let path = path.display();
+                write!(f, "{path} is no longer the chosen disk: its {property} was {expected} and is {found}")
+            }
+            Self::NoSuchDisk(name) => write!(f, "no disk is called `{name}`"),
+            Self::TooSmall { size, needed } => write!(f, "the disk has {size}, {needed} are needed"),
+            Self::SectorSize(size) => write!(f, "sectors of {size} bytes are not supported"),
+            Self::PartitionTooSmall { role, size, needed } => {
+                write!(f, "the partition {} has {size}, its content needs {needed}", role.name())
+            }
+            Self::Table(_) => f.write_str("cannot put the partition table together"),
+            Self::Loader(what) => write!(f, "the boot loader's {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } | Self::Busy { source, .. } | Self::Table(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Busy { .. } => {
+                "close what uses the disk: unmount it, swapoff, stop RAID, LVM or encryption on it"
+            }
+            Self::Identity { .. } => "the list of disks changed; choose the disk again",
+            Self::NoSuchDisk(_) => "`aegis-installer devices` lists the disks",
+            Self::TooSmall { .. } => "choose a larger disk",
+            Self::SectorSize(_) => "choose a disk with sectors of 512 or 4096 bytes",
+            Self::Loader(_) | Self::PartitionTooSmall { .. } => "the medium is not usable; get it again",
+            Self::Io { .. } | Self::Table(_) => return None,
+        };
+        Some(text.into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Busy { .. } | Self::Identity { .. } | Self::TooSmall { .. } => exit::REFUSED,
+            _ => exit::FAILED,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The one way to write a disk.
+//!
+//! Invariant: a [`BlockDevice`] holds its disk exclusively from [`BlockDevice::open`] on, and the identity
+//! was compared on that very descriptor, so that a disk which appears under the same name later is never written.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    sys::{self, LoopDevice},
+    units::Bytes,
+};
+
+/// What is written to, addressed by bytes from its start.
+pub trait Target {
+    /// Path, for messages.
+    fn path(&self) -> &Path;
+    /// Size.
+    fn size(&self) -> Bytes;
+    /// Bytes of a logical sector.
+    fn sector_size(&self) -> u32;
+    /// Fills the buffer.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
+    /// Writes the whole buffer.
+    fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error>;
+    /// Returns when everything that was written is on the disk.
+    fn sync(&self) -> Result<(), Error>;
+    /// Forgets cached data, so that the next read comes from the disk. Call [`Target::sync`] before.
+    fn forget_cache(&self) -> Result<(), Error>;
+    /// Has the kernel read the partition table.
+    fn reread_table(&self) -> Result<(), Error>;
+    /// A part of the disk for a program that makes a file system.
+    fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error>;
+}
+
+/// Where a program finds a part of a [`Target`]: `size` bytes from `offset` of `path`.
+#[derive(Debug)]
+pub struct Window {
+    /// File or device to open.
+    pub path: PathBuf,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub size: Bytes,
+    _device: Option<LoopDevice>,
+}
+
+/// What must still be true of a disk when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The kernel's sequence number of the disk; `None` on old kernels.
+    pub diskseq: Option<u64>,
+    /// Size.
+    pub size: Bytes,
+    /// Bytes of a logical sector.
+    pub sector_size: u32,
+}
+
+impl Identity {
+    fn of(file: &File) -> io::Result<Self> {
+        let size = Bytes(sys::device_size(file)?);
+        Ok(Self { diskseq: sys::disk_sequence(file)?, size, sector_size: sys::sector_size(file)? })
+    }
+
+    /// Compares; a sequence number that only one side knows does not count.
+    fn check(&self, path: &Path, found: &Self) -> Result<(), Error> {
+        let differ =
+            |property, expected, found| Err(Error::Identity { path: path.into(), property, expected, found });
+        if self.size != found.size {
+            return differ("size in bytes", self.size.0, found.size.0);
+        }
+        if self.sector_size != found.sector_size {
+            return differ("sector size", self.sector_size.into(), found.sector_size.into());
+        }
+        match (self.diskseq, found.diskseq) {
+            (Some(expected), Some(now)) if expected != now => differ("sequence number", expected, now),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens a block device or a regular file, whichever the path names.
+///
+/// A regular file has sectors of 512 bytes; `identity` is compared for both.
+pub fn open(path: &Path, identity: &Identity) -> Result<Box<dyn Target>, Error> {
+    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
+    if kind.is_block_device() {
+        return Ok(Box::new(BlockDevice::open(path, identity)?));
+    }
+    let file = ImageFile::open(path, identity.sector_size)?;
+    let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
+    identity.check(path, &found)?;
+    Ok(Box::new(file))
+}
+
+/// A disk that is held exclusively.
+#[derive(Debug)]
+pub struct BlockDevice {
+    file: File,
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl BlockDevice {
+    /// Opens a disk with O_EXCL, locks it against udev, and compares its identity on the open descriptor.
+    pub fn open(path: &Path, identity: &Identity) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        // On a block device O_EXCL fails while it, or a partition of it, is mounted or held by another driver.
+        options.read(true).write(true).custom_flags(libc::O_EXCL | libc::O_CLOEXEC);
+        let busy = |source: io::Error| match source.raw_os_error() {
+            Some(libc::EBUSY | libc::EWOULDBLOCK) => Error::Busy { path: path.into(), source },
+            _ => Error::Io { operation: "open", path: path.into(), source },
+        };
+        let file = options.open(path).map_err(busy)?;
+        sys::lock(&file).map_err(busy)?;
+        let found = Identity::of(&file).map_err(Error::io("identify", path))?;
+        identity.check(path, &found)?;
+        Ok(Self { file, path: path.into(), identity: found })
+    }
+}
+
+impl Target for BlockDevice {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn size(&self) -> Bytes {
+        self.identity.size
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.identity.sector_size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+
+    fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
+        self.file.write_all_at(buffer, offset).map_err(Error::io("write", &self.path))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(Error::io("flush", &self.path))
+    }
+
+    fn forget_cache(&self) -> Result<(), Error> {
+        sys::flush_buffers(&self.file).map_err(Error::io("flush the buffers of", &self.path))?;
+        sys::forget_pages(&self.file).map_err(Error::io("forget the cache of", &self.path))
+    }
+
+    fn reread_table(&self) -> Result<(), Error> {
+        sys::reread_table(&self.file).map_err(Error::io("read the partition table of", &self.path))
+    }
+
+    fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error> {
+        let device = LoopDevice::attach(&self.file, offset, size.0)?;
+        Ok(Window { path: device.node().into(), offset: 0, size, _device: Some(device) })
+    }
+}
+
+/// A regular file that stands for a disk.
+#[derive(Debug)]
+pub struct ImageFile {
+    file: File,
+    path: PathBuf,
+    size: Bytes,
+    sector_size: u32,
+}
+
+impl ImageFile {
+    /// Opens and locks an existing file; its length is the size of the disk.
+    pub fn open(path: &Path, sector_size: u32) -> Result<Self, Error> {
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+        sys::lock(&file).map_err(|source| Error::Busy { path: path.into(), source })?;
+        let size = Bytes(file.metadata().map_err(Error::io("look at", path))?.len());
+        Ok(Self { file, path: path.into(), size, sector_size })
+    }
+}
+
+impl Target for ImageFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn size(&self) -> Bytes {
+        self.size
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.sector_size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+
+    fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
+        let length = buffer.len() as u64;
+        if offset.checked_add(length).is_none_or(|end| end > self.size.0) {
+            // A disk does not grow; a file would.
+            let source = io::Error::from_raw_os_error(libc::ENOSPC);
+            return Err(Error::Io { operation: "write", path: self.path.clone(), source });
+        }
+        self.file.write_all_at(buffer, offset).map_err(Error::io("write", &self.path))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(Error::io("flush", &self.path))
+    }
+
+    fn forget_cache(&self) -> Result<(), Error> {
+        sys::forget_pages(&self.file).map_err(Error::io("forget the cache of", &self.path))
+    }
+
+    fn reread_table(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error> {
+        Ok(Window { path: self.path.clone(), offset, size, _device: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_names_what_changed() {
+        let before = Identity { diskseq: Some(7), size: Bytes(1 << 30), sector_size: 512 };
+        let check = |now: Identity| before.check(Path::new("/dev/sdx"), &now).map_err(|e| e.to_string());
+        assert_eq!(check(before), Ok(()));
+        assert_eq!(check(Identity { diskseq: None, ..before }), Ok(()));
+        let text = "/dev/sdx is no longer the chosen disk: its sequence number was 7 and is 9";
+        assert_eq!(check(Identity { diskseq: Some(9), ..before }), Err(text.into()));
+        assert!(check(Identity { size: Bytes(1), ..before }).is_err());
+        assert!(check(Identity { sector_size: 4096, ..before }).is_err());
+    }
+
+    #[test]
+    fn a_file_does_not_grow_and_has_one_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        File::create(&path).unwrap().set_len(4096).unwrap();
+        let disk = ImageFile::open(&path, 512).unwrap();
+        assert!(matches!(ImageFile::open(&path, 512), Err(Error::Busy { .. })));
+        disk.write_at(4000, &[1; 96]).unwrap();
+        assert!(disk.write_at(4000, &[1; 97]).is_err());
+        assert!(disk.write_at(u64::MAX, &[1]).is_err());
+        assert_eq!(path.metadata().unwrap().len(), 4096);
+    }
+}

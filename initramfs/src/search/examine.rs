@@ -1,0 +1,244 @@
+//! Looks at one device.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use aegis_core::{
+    cmdline::Target,
+    crypto,
+    install::{InstallId, Role},
+    key::KeyRole,
+    manifest::{Manifest, MediumId, path},
+    slot::{Slot, TRAILER_SIZE, Trailer},
+};
+use serde::Deserialize;
+
+use super::{Release, Settings};
+use crate::{
+    block::BlockDevice,
+    error::Error,
+    iso9660::{self, Volume},
+    log,
+    root::MEDIUM,
+    sys::mount::{self, Flags},
+};
+
+/// A manifest is some tens of KiB; what is larger is not read into memory.
+const MANIFEST_LIMIT: u64 = 4 << 20;
+
+/// What a device turned out to be.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// No medium, or the drive does not answer yet.
+    NotReady(io::Error),
+    /// Not what is being looked for; the text says why.
+    Foreign(String),
+    /// It should be the target, but must not be used.
+    Refused {
+        /// The whole reason, as text.
+        why: String,
+        /// The reason, until it is reported.
+        error: Option<Error>,
+    },
+    /// The medium that is being looked for; mounted at [`MEDIUM`].
+    Medium(Box<Release>),
+    /// The slot that is being looked for.
+    Slot(Box<Release>),
+    /// The data partition of the installation.
+    Data,
+}
+
+impl Verdict {
+    /// The reason of a refusal, once.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        if let Self::Refused { error, .. } = self { error.take() } else { None }
+    }
+
+    fn refused(error: Error) -> Self {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::Refused { why: format!("{error}{cause}"), error: Some(error) }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReady(error) => write!(f, "not ready: {error}"),
+            Self::Foreign(why) => f.write_str(why),
+            Self::Refused { why, .. } => write!(f, "refused: {why}"),
+            Self::Medium(release) => {
+                write!(
+                    f,
+                    "medium {}, {} {}",
+                    release.manifest.id, release.manifest.edition, release.manifest.version
+                )
+            }
+            Self::Slot(release) => {
+                write!(f, "slot with {} {}", release.manifest.edition, release.manifest.version)
+            }
+            Self::Data => f.write_str("data partition"),
+        }
+    }
+}
+
+/// Looks at a device and says what it is.
+pub(crate) fn examine(settings: &Settings, device: &BlockDevice) -> Verdict {
+    match settings.params.target {
+        Target::Medium(id) => examine_medium(settings, device, id),
+        Target::Installed { id, slot } => examine_partition(settings, device, id, slot),
+    }
+}
+
+fn examine_medium(settings: &Settings, device: &BlockDevice, id: MediumId) -> Verdict {
+    let volume = match read_at(device, iso9660::POSITION, iso9660::SIZE).map(|bytes| Volume::parse(&bytes)) {
+        Ok(Some(volume)) => volume,
+        Ok(None) => return Verdict::Foreign("no ISO 9660 file system".to_string()),
+        Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
+        Err(error) => return Verdict::Foreign(format!("no ISO 9660 file system can be read: {error}")),
+    };
+    let source = device.node().display().to_string();
+    if let Err(error) =
+        mount::mount(&source, Path::new(MEDIUM), "iso9660", Flags::READ_ONLY | Flags::DATA_ONLY, "")
+    {
+        return Verdict::Foreign(format!("`{}` cannot be mounted: {error}", volume.label));
+    }
+    let verdict = examine_files(settings, device, &volume, id);
+    if !matches!(verdict, Verdict::Medium(_))
+        && let Err(error) = mount::unmount(Path::new(MEDIUM))
+    {
+        log::warning(&format!("cannot unmount {source}: {error}"));
+    }
+    verdict
+}
+
+/// Whether asking again can help: a drive without a medium, or a disc that spins up. Asking a broken disk again would only
+/// hold up the search.
+fn may_become_ready(device: &BlockDevice, error: &io::Error) -> bool {
+    device.size == 0 || device.name.starts_with("sr") || error.raw_os_error() == Some(libc::ENOMEDIUM)
+}
+
+/// Judges the files of a mounted medium.
+fn examine_files(settings: &Settings, device: &BlockDevice, volume: &Volume, id: MediumId) -> Verdict {
+    let truncated = || {
+        let name = device.name.clone();
+        Error::MediumTruncated { device: name, has: device.size, needs: volume.size }
+    };
+    let is_short = device.size < volume.size;
+    let read = |name: &str| read_limited(&Path::new(MEDIUM).join(name));
+    let (bytes, signature) = match (read(path::MANIFEST), read(path::SIGNATURE)) {
+        (Ok(bytes), Ok(signature)) => (bytes, signature),
+        (Err(e), _) | (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => {
+            return Verdict::Foreign(format!("`{}` is another medium, without a manifest", volume.label));
+        }
+        // Whether it is ours cannot be known; that it is incomplete can.
+        _ if is_short => return Verdict::refused(truncated()),
+        (Err(error), _) | (_, Err(error)) => {
+            return Verdict::refused(Error::os("read", format!("the manifest on {}", device.name), error));
+        }
+    };
+    match verify(settings, &device.name, bytes, signature) {
+        Ok(release) if release.manifest.id != id => {
+            Verdict::Foreign(format!("another Aegis medium, {}", release.manifest.id))
+        }
+        Ok(_) if is_short => Verdict::refused(truncated()),
+        Ok(release) => accept(settings, &device.name, release, Verdict::Medium),
+        Err((error, claimed)) if claimed.is_none_or(|claimed| claimed == id) => Verdict::refused(error),
+        Err((error, _)) => Verdict::Foreign(format!("another medium: {error}")),
+    }
+}
+
+fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, slot: Slot) -> Verdict {
+    let is = |role| device.partition_guid.as_deref() == Some(id.partition_guid(role).to_string().as_str());
+    if is(Role::Data) {
+        return Verdict::Data;
+    }
+    if !is(slot.into()) {
+        return Verdict::Foreign("no partition of this installation and slot".to_string());
+    }
+    let position = device.size.saturating_sub(TRAILER_SIZE as u64);
+    let trailer = match read_at(device, position, TRAILER_SIZE).map(|bytes| Trailer::decode(&bytes)) {
+        Ok(Ok(trailer)) => trailer,
+        Ok(Err(source)) => {
+            return Verdict::refused(Error::Slot { device: device.name.clone(), slot, source });
+        }
+        Err(error) => {
+            return Verdict::refused(Error::os("read", format!("the end of {}", device.name), error));
+        }
+    };
+    match verify(settings, &device.name, trailer.manifest, trailer.signature) {
+        Ok(release) => accept(settings, &device.name, release, Verdict::Slot),
+        Err((error, _)) => Verdict::refused(error),
+    }
+}
+
+/// The last check of a verified release: it must be for this kernel.
+fn accept(
+    settings: &Settings,
+    device: &str,
+    release: Release,
+    verdict: fn(Box<Release>) -> Verdict,
+) -> Verdict {
+    if release.manifest.kernel == settings.kernel {
+        return verdict(Box::new(release));
+    }
+    Verdict::refused(Error::Kernel {
+        running: settings.kernel.clone(),
+        expected: release.manifest.kernel,
+        place: format!("the release on {device}"),
+    })
+}
+
+/// Verifies, then parses, then checks the date. An error comes with the id that the bytes claim, if any: it is good
+/// for a message, for nothing else.
+fn verify(
+    settings: &Settings,
+    device: &str,
+    bytes: Vec<u8>,
+    signature: Vec<u8>,
+) -> Result<Release, (Error, Option<MediumId>)> {
+    let refuse = |source| (Error::Signature { device: device.to_string(), source }, claimed_id(&bytes));
+    let key = crypto::verify(&settings.keys, KeyRole::Release, &bytes, &signature).map_err(refuse)?;
+    let manifest = Manifest::from_verified(&bytes)
+        .map_err(|source| (Error::Manifest { device: device.to_string(), source }, claimed_id(&bytes)))?;
+    crypto::check_date(key, manifest.epoch).map_err(refuse)?;
+    if key.development {
+        log::warning(&format!(
+            "{device} is signed with the development key {}: not for use in earnest",
+            key.id
+        ));
+    }
+    Ok(Release { manifest, bytes, signature })
+}
+
+fn claimed_id(bytes: &[u8]) -> Option<MediumId> {
+    #[derive(Deserialize)]
+    struct Claim {
+        id: MediumId,
+    }
+    serde_json::from_slice::<Claim>(bytes).ok().map(|claim| claim.id)
+}
+
+fn read_at(device: &BlockDevice, position: u64, length: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(device.node())?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, position)?;
+    Ok(bytes)
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MANIFEST_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Size of a block device or file, found by seeking to its end.
+pub(crate) fn length(file: &mut File) -> io::Result<u64> {
+    let end = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(end)
+}

@@ -1,0 +1,166 @@
+//! The executor: does what a plan says, in the one order that is safe.
+//!
+//! Invariant: the partition table is written after everything else was written and read back, and the boot sector is its
+//! last sector. Whatever interrupts the installation before leaves a disk that does not look installed.
+
+mod data;
+mod esp;
+mod fat_parents;
+mod fat_window;
+mod slot;
+mod staging;
+mod table;
+
+use std::{fmt, path::Path};
+
+use aegis_hw::target::{self, Target};
+use serde::Serialize;
+
+use crate::{
+    error::{DiskState, Error},
+    plan::InstallPlan,
+    progress::{Meter, Observer},
+    source::Source,
+};
+
+/// A step, in the order in which they are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Opens the disk and proves that it is the chosen one; prepares files.
+    Prepare,
+    /// Removes the old partition tables.
+    Wipe,
+    /// Copies the image to slot A.
+    Image,
+    /// Makes the EFI system partition.
+    BootFiles,
+    /// Makes the data partition.
+    Data,
+    /// Reads everything back.
+    Verify,
+    /// Completes slot A.
+    Slot,
+    /// Writes the partition table and the boot sector.
+    Table,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Prepare,
+        Self::Wipe,
+        Self::Image,
+        Self::BootFiles,
+        Self::Data,
+        Self::Verify,
+        Self::Slot,
+        Self::Table,
+    ];
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Prepare => "preparing",
+            Self::Wipe => "removing the old partition table",
+            Self::Image => "copying the system",
+            Self::BootFiles => "writing the boot files",
+            Self::Data => "making the data partition",
+            Self::Verify => "reading back",
+            Self::Slot => "completing slot A",
+            Self::Table => "writing the partition table",
+        })
+    }
+}
+
+/// What an installation reads and where it may put temporary files.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The medium.
+    pub source: &'a Source,
+    /// Directory for temporary files.
+    pub staging: &'a Path,
+}
+
+/// Applies a plan to the disk that it names.
+pub fn apply(plan: &InstallPlan, context: Context<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
+    let failed =
+        |source| Error::Step { step: Step::Prepare, disk: DiskState::Untouched, source: Box::new(source) };
+    let target = target::open(&plan.target.path, &plan.target.identity).map_err(|e| failed(e.into()))?;
+    apply_to(plan, context, target.as_ref(), observer)
+}
+
+/// Applies a plan to an open target.
+pub fn apply_to(
+    plan: &InstallPlan,
+    context: Context<'_>,
+    target: &dyn Target,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let mut run = Run { plan, context, target, observer, written: false };
+    let staged = run.step(Step::Prepare, |run, meter| staging::stage(run.plan, run.context, meter))?;
+    run.written = true;
+    run.step(Step::Wipe, |run, _| table::wipe(run.plan, run.target))?;
+    run.step(Step::Image, |run, meter| slot::write_image(run.plan, run.context.source, run.target, meter))?;
+    run.step(Step::BootFiles, |run, meter| esp::write(run.plan, run.context.source, run.target, meter))?;
+    run.step(Step::Data, |run, meter| data::write(run.plan, &staged, run.target, meter))?;
+    drop(staged);
+    run.step(Step::Verify, |run, meter| {
+        run.target.sync()?;
+        run.target.forget_cache()?;
+        slot::verify_image(run.plan, run.target, meter)?;
+        esp::verify(run.plan, run.target, meter)
+    })?;
+    run.step(Step::Slot, |run, _| slot::write_trailer(run.plan, run.target))?;
+    run.step(Step::Table, |run, _| table::write(run.plan, run.context.source, run.target))
+}
+
+/// The state of a running installation.
+struct Run<'a> {
+    plan: &'a InstallPlan,
+    context: Context<'a>,
+    target: &'a dyn Target,
+    observer: &'a mut dyn Observer,
+    written: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Does one step and says, when it fails, what is on the disk.
+    fn step<T>(
+        &mut self,
+        step: Step,
+        work: impl FnOnce(&Parts<'a>, &mut Meter<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let disk = if self.written { DiskState::NotInstalled } else { DiskState::Untouched };
+        let failed = |source| Error::Step { step, disk, source: Box::new(source) };
+        let parts = Parts { plan: self.plan, context: self.context, target: self.target };
+        let total = total(step, self.plan);
+        let mut meter = Meter::start(self.observer, step, total).map_err(failed)?;
+        let result = work(&parts, &mut meter).map_err(failed)?;
+        match meter.finish() {
+            // After the last write nothing is left to stop.
+            Err(Error::Cancelled) if step == Step::Table => {}
+            other => other.map_err(failed)?,
+        }
+        Ok(result)
+    }
+}
+
+/// What a step works with.
+struct Parts<'a> {
+    plan: &'a InstallPlan,
+    context: Context<'a>,
+    target: &'a dyn Target,
+}
+
+/// Bytes that a step moves, where that is known before.
+fn total(step: Step, plan: &InstallPlan) -> u64 {
+    let boot_files = plan.boot_files.iter().map(|f| f.file.size).sum::<u64>();
+    match step {
+        Step::Image => plan.image.size,
+        Step::BootFiles => boot_files,
+        Step::Verify => plan.image.size + boot_files,
+        _ => 0,
+    }
+}

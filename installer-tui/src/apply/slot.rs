@@ -1,0 +1,88 @@
+//! Slot A: the image, and the trailer that makes it bootable.
+
+use std::{fs::File, io::Read};
+
+use aegis_core::{crypto::Sha256, hex::Digest, install::Role};
+use aegis_hw::target::Target;
+
+use crate::{error::Error, plan::InstallPlan, progress::Meter, source::Source};
+
+const CHUNK: usize = 1 << 20;
+
+/// Copies the image and compares its digest with the manifest.
+pub(super) fn write_image(
+    plan: &InstallPlan,
+    source: &Source,
+    target: &dyn Target,
+    meter: &mut Meter<'_>,
+) -> Result<(), Error> {
+    let path = source.paths.medium.join(plan.image.from);
+    let mut file = File::open(&path).map_err(Error::io("open", &path))?;
+    let (start, _) = plan.partitions.place(Role::RootA);
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
+    while done < plan.image.size {
+        let length = usize::try_from(plan.image.size - done).unwrap_or(CHUNK).min(CHUNK);
+        let chunk = &mut buffer[..length];
+        file.read_exact(chunk).map_err(Error::io("read", &path))?;
+        hasher.update(chunk);
+        target.write_at(start + done, chunk)?;
+        done += length as u64;
+        meter.add(length)?;
+    }
+    let (found, expected) = (hasher.finish(), plan.image.sha256);
+    if found != expected {
+        let path = plan.image.from.into();
+        return Err(Error::Medium { path, expected: expected.to_string(), found: found.to_string() });
+    }
+    Ok(())
+}
+
+/// Reads the image back from the disk.
+pub(super) fn verify_image(
+    plan: &InstallPlan,
+    target: &dyn Target,
+    meter: &mut Meter<'_>,
+) -> Result<(), Error> {
+    let (start, _) = plan.partitions.place(Role::RootA);
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
+    while done < plan.image.size {
+        let length = usize::try_from(plan.image.size - done).unwrap_or(CHUNK).min(CHUNK);
+        let chunk = &mut buffer[..length];
+        target.read_at(start + done, chunk)?;
+        hasher.update(chunk);
+        done += length as u64;
+        meter.add(length)?;
+    }
+    compare_digests("the system image", plan.image.sha256, hasher.finish())
+}
+
+/// Writes the trailer and reads it back.
+pub(super) fn write_trailer(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error> {
+    let (start, size) = plan.partitions.place(Role::RootA);
+    let place = start + size.0 - plan.trailer.len() as u64;
+    target.write_at(place, &plan.trailer)?;
+    target.sync()?;
+    target.forget_cache()?;
+    let mut found = vec![0; plan.trailer.len()];
+    target.read_at(place, &mut found)?;
+    compare("the slot's trailer", &plan.trailer, &found)
+}
+
+/// Demands that what was read back is what was written.
+pub(super) fn compare(what: &str, written: &[u8], read: &[u8]) -> Result<(), Error> {
+    if written == read {
+        return Ok(());
+    }
+    compare_digests(what, Sha256::of(written), Sha256::of(read))
+}
+
+pub(super) fn compare_digests(what: &str, expected: Digest, found: Digest) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::ReadBack { what: what.into(), expected: expected.to_string(), found: found.to_string() })
+}

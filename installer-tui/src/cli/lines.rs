@@ -1,0 +1,72 @@
+//! Progress and results as lines of text or of JSON.
+
+use std::io::{self, Write};
+
+use aegis_hw::Bytes;
+use serde_json::json;
+
+use crate::{
+    plan::InstallPlan,
+    progress::{self, Event},
+};
+
+/// Prints to standard output; a reader that went away is no error.
+pub(super) fn out(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Prints a line when a step begins, at every tenth of it, and when it ends.
+pub(super) struct Observer {
+    json: bool,
+    tenth: u64,
+}
+
+impl Observer {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, tenth: 0 }
+    }
+
+    fn text(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::Start { step, .. } => {
+                self.tenth = 0;
+                Some(format!("{step}\n"))
+            }
+            Event::Advance { bytes, total, rate, eta, .. } => {
+                let tenth = bytes.saturating_mul(10).checked_div(total)?;
+                if tenth <= self.tenth {
+                    return None;
+                }
+                self.tenth = tenth;
+                let left = eta.map(|s| format!(", {s} s left")).unwrap_or_default();
+                Some(format!("  {}0 %, {}/s{left}\n", tenth, Bytes(rate)))
+            }
+            Event::Done { bytes: 0, .. } => None,
+            Event::Done { bytes, ms, .. } => {
+                Some(format!("  {} in {}.{} s\n", Bytes(bytes), ms / 1000, ms % 1000 / 100))
+            }
+        }
+    }
+}
+
+impl progress::Observer for Observer {
+    fn report(&mut self, event: Event) -> bool {
+        match self.json {
+            true => out(&format!("{}\n", json!(event))),
+            false => self.text(event).iter().for_each(|line| out(line)),
+        }
+        true
+    }
+}
+
+/// The last line of an installation.
+pub(super) fn installed(plan: &InstallPlan, as_json: bool) {
+    let InstallPlan { edition, version, target, install, .. } = plan;
+    let path = target.path.display();
+    match as_json {
+        true => {
+            out(&format!("{}\n", json!({ "event": "installed", "install": install, "target": target.path })))
+        }
+        false => out(&format!("{edition} {version} is installed on {path}; remove the medium and restart\n")),
+    }
+}

@@ -1,0 +1,257 @@
+//! Errors of the installer.
+
+use std::{fmt, io, path::PathBuf, process::ExitStatus};
+
+use aegis_core::{
+    manifest::ManifestError,
+    report::{Hint, exit},
+    slot::TrailerError,
+};
+
+use crate::{answers::Problem, apply::Step};
+
+/// Why an installation was not possible.
+#[derive(Debug)]
+pub enum Error {
+    /// An operation of the system failed.
+    Io {
+        /// What was tried, such as `read`.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Disks: inventory, plan or writing.
+    Disk(aegis_hw::Error),
+    /// The medium's manifest is not usable.
+    Manifest(ManifestError),
+    /// The medium's specification of the edition is not usable.
+    Edition(serde_json::Error),
+    /// The manifest does not list a file that every medium has.
+    NotListed(&'static str),
+    /// A file of the medium differs from the manifest.
+    Medium {
+        /// Path on the medium.
+        path: String,
+        /// What the manifest says.
+        expected: String,
+        /// What was read.
+        found: String,
+    },
+    /// What was read back from the disk differs from what was written.
+    ReadBack {
+        /// Which part.
+        what: String,
+        /// Digest of what was written.
+        expected: String,
+        /// Digest of what was read.
+        found: String,
+    },
+    /// The manifest does not fit into a slot.
+    Trailer(TrailerError),
+    /// The answer file is not TOML of the right shape.
+    AnswerSyntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// Answers contradict a rule.
+    Answers(Vec<Problem>),
+    /// No disk, or more than one, has the properties that the answers ask for.
+    Selector {
+        /// The properties.
+        wanted: String,
+        /// The disks that have them.
+        found: Vec<String>,
+        /// Every disk of the machine.
+        all: Vec<String>,
+    },
+    /// The chosen disk must not be used.
+    Refused {
+        /// The disk.
+        disk: String,
+        /// Why not.
+        reasons: Vec<String>,
+    },
+    /// The confirmation does not name the disk.
+    Confirmation {
+        /// What has to be written.
+        expected: String,
+        /// What was written.
+        found: String,
+    },
+    /// The image's account files are not as passwd(5) describes them.
+    Accounts(String),
+    /// A password could not be hashed.
+    Password,
+    /// A program ended with an error.
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// The temporary directory is too small for the data partition's first content.
+    Staging {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: aegis_hw::Bytes,
+        /// Bytes that are free.
+        free: aegis_hw::Bytes,
+    },
+    /// The person stopped the installation.
+    Cancelled,
+    /// The terminal cannot be used.
+    Terminal(io::Error),
+    /// A step of the installation failed; the disk is in the state that is named.
+    Step {
+        /// The step.
+        step: Step,
+        /// What is on the disk now.
+        disk: DiskState,
+        /// What failed.
+        source: Box<Error>,
+    },
+}
+
+/// What is on the target after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskState {
+    /// Not a byte was written.
+    Untouched,
+    /// Its former content is gone and it has no partition table.
+    NotInstalled,
+    /// The installation is whole; only something after it failed.
+    Installed,
+}
+
+impl fmt::Display for DiskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Untouched => "the disk was not changed",
+            Self::NotInstalled => {
+                "the disk's former content is gone; it has no partition table and does not look installed"
+            }
+            Self::Installed => "the installation on the disk is complete",
+        })
+    }
+}
+
+impl Error {
+    /// Adds operation and path to an error of the system; for `map_err`.
+    pub fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { operation, path, source }
+    }
+}
+
+impl From<aegis_hw::Error> for Error {
+    fn from(error: aegis_hw::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    items.iter().try_for_each(|item| write!(f, "\n  {item}"))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { operation, path, .. } => write!(f, "cannot {operation} {}", path.display()),
+            Self::Disk(_) => f.write_str("the disk cannot be used"),
+            Self::Manifest(_) => f.write_str("the medium's manifest is not usable"),
+            Self::Edition(_) => f.write_str("the medium's edition.json is not usable"),
+            Self::NotListed(path) => write!(f, "the manifest does not list {path}"),
+            Self::Medium { path, expected, found } => {
+                write!(f, "{path} on the medium is damaged: expected {expected}, found {found}")
+            }
+            Self::ReadBack { what, expected, found } => {
+                write!(f, "{what} reads back differently: wrote {expected}, read {found}")
+            }
+            Self::Trailer(_) => f.write_str("the slot cannot be completed"),
+            Self::AnswerSyntax { path, .. } => write!(f, "{} is not an answer file", path.display()),
+            Self::Answers(problems) => {
+                f.write_str("the answers are not usable:")?;
+                list(f, problems)
+            }
+            Self::Selector { wanted, found, all } => {
+                write!(f, "{} disks have {wanted}, exactly one must; the disks are:", found.len())?;
+                list(f, all)
+            }
+            Self::Refused { disk, reasons } => write!(f, "{disk} is not used: {}", reasons.join("; ")),
+            Self::Confirmation { expected, found } => {
+                write!(f, "the disk is confirmed by `{expected}`, the answers say `{found}`")
+            }
+            Self::Accounts(what) => write!(f, "the image's account files are not usable: {what}"),
+            Self::Password => f.write_str("the password cannot be hashed"),
+            Self::Program { name, status, output } => write!(f, "{name} ended with {status}: {output}"),
+            Self::Staging { path, needed, free } => {
+                write!(f, "{} has {free} free, {needed} are needed for a while", path.display())
+            }
+            Self::Cancelled => f.write_str("stopped on request"),
+            Self::Terminal(_) => f.write_str("the terminal cannot be used"),
+            Self::Step { step, disk, .. } => write!(f, "{step} failed ({disk})"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } | Self::Terminal(source) => Some(source),
+            Self::Disk(source) => Some(source),
+            Self::Manifest(source) => Some(source),
+            Self::Edition(source) => Some(source),
+            Self::Trailer(source) => Some(source),
+            Self::AnswerSyntax { source, .. } => Some(source.as_ref()),
+            Self::Step { source, .. } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Disk(error) => return error.hint(),
+            Self::Step { source, .. } => return source.hint(),
+            Self::Manifest(_)
+            | Self::Edition(_)
+            | Self::NotListed(_)
+            | Self::Accounts(_)
+            | Self::Trailer(_) => "the medium is not usable; get it again",
+            Self::Medium { .. } => "write the medium again, or try another USB stick or drive",
+            Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
+            Self::AnswerSyntax { .. } | Self::Answers(_) => {
+                "`aegis-installer check-answers FILE` checks without installing"
+            }
+            Self::Selector { .. } => "name the disk by its serial; `aegis-installer devices` lists the disks",
+            Self::Refused { .. } => "choose another disk",
+            Self::Confirmation { .. } => "compare model and serial of the disk, then write it as `confirm`",
+            Self::Staging { .. } => {
+                "the machine has too little memory; add some, or give --staging a directory on another disk"
+            }
+            Self::Terminal(_) => "use `aegis-installer install --answers FILE`",
+            Self::Io { .. } | Self::Password | Self::Program { .. } | Self::Cancelled => return None,
+        };
+        Some(text.into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Disk(error) => error.exit_code(),
+            Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
+            Self::Selector { .. } | Self::Refused { .. } | Self::Confirmation { .. } => exit::REFUSED,
+            Self::Medium { .. } => exit::FAILED,
+            Self::AnswerSyntax { .. } | Self::Answers(_) => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! From answers to one disk.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use aegis_hw::{
+    Bytes,
+    inventory::{self, Disk, Roots},
+};
+use serde::Deserialize;
+
+use crate::{
+    answers::{Answers, DiskSelector, Problem},
+    error::Error,
+    plan::{self, TargetDisk},
+    source::Source,
+};
+
+/// Names of the disks that the live system came from.
+pub fn medium_disks(roots: &Roots, state: &Path) -> Result<BTreeSet<String>, Error> {
+    #[derive(Deserialize)]
+    struct Boot {
+        medium_device: Option<String>,
+    }
+    let path = state.join("boot.json");
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        // Not a live system, so nothing of it is a medium; mounts are found anyway.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(source) => return Err(Error::io("read", path)(source)),
+    };
+    let boot: Boot = serde_json::from_slice(&text).map_err(|e| Error::io("parse", path)(e.into()))?;
+    match boot.medium_device {
+        Some(device) => Ok(inventory::backing_disks(roots, Path::new(&device))?),
+        None => Ok(BTreeSet::new()),
+    }
+}
+
+/// Whether a disk has every property that is asked for.
+fn matches(disk: &Disk, wanted: &DiskSelector) -> bool {
+    let same =
+        |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+    same(&wanted.serial, disk.serial.as_deref())
+        && same(&wanted.wwn, disk.wwn.as_deref())
+        && same(&wanted.model, disk.model.as_deref())
+        && same(&wanted.path, disk.node.to_str())
+        && wanted.size.is_none_or(|size| Bytes(size) == disk.size)
+}
+
+/// The one disk with the properties that the answers ask for, if it may be used.
+pub fn by_answers(
+    disks: &[Disk],
+    wanted: &DiskSelector,
+    medium: &BTreeSet<String>,
+    needed: Bytes,
+) -> Result<TargetDisk, Error> {
+    // Disks that are refused take part, so that a wrong selector never falls through to another disk.
+    let found: Vec<&Disk> = disks.iter().filter(|disk| matches(disk, wanted)).collect();
+    let [disk] = found.as_slice() else {
+        let all = disks.iter().map(Disk::summary).collect();
+        let found = found.iter().map(|disk| disk.summary()).collect();
+        return Err(Error::Selector { wanted: wanted.to_string(), found, all });
+    };
+    refuse(disk, medium, needed)?;
+    Ok(TargetDisk::of_disk(disk))
+}
+
+fn refuse(disk: &Disk, medium: &BTreeSet<String>, needed: Bytes) -> Result<(), Error> {
+    let reasons: Vec<String> = disk.refusals(medium, needed).iter().map(ToString::to_string).collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused { disk: disk.summary(), reasons })
+}
+
+/// A target that the command line names: a regular file or a block device.
+pub fn by_path(
+    roots: &Roots,
+    path: &Path,
+    medium: &BTreeSet<String>,
+    needed: Bytes,
+) -> Result<TargetDisk, Error> {
+    let real = path.canonicalize().map_err(Error::io("look at", path))?;
+    let data = real.metadata().map_err(Error::io("look at", path))?;
+    if data.is_file() {
+        return Ok(TargetDisk::of_file(real, Bytes(data.len()), 512));
+    }
+    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let disk = inventory::disk(roots, &name)?;
+    refuse(&disk, medium, needed)?;
+    Ok(TargetDisk::of_disk(&disk))
+}
+
+/// Demands that the answers name the disk that will be erased.
+pub fn check_confirmation(answers: &Answers, target: &TargetDisk) -> Result<(), Error> {
+    match &answers.confirm {
+        Some(word) if *word == target.token => Ok(()),
+        Some(word) => Err(Error::Confirmation { expected: target.token.clone(), found: word.clone() }),
+        None => {
+            let rule = format!("is missing; this disk is confirmed by `{}`", target.token);
+            Err(Error::Answers(vec![Problem { field: "confirm", rule }]))
+        }
+    }
+}
+
+/// Rules that need the medium: the edition, and the form of its license keys.
+pub fn check_edition(answers: &Answers, source: &Source) -> Result<(), Error> {
+    let mut problems = Vec::new();
+    let own = source.edition.id;
+    if let Some(wanted) = answers.edition.filter(|wanted| *wanted != own) {
+        problems.push(Problem { field: "edition", rule: format!("is {wanted}, but the medium holds {own}") });
+    }
+    if let Some(Err(rule)) = answers.license_key.as_deref().map(|key| license_key(source, key)) {
+        problems.push(Problem { field: "license_key", rule });
+    }
+    if let Err(Error::Accounts(rule)) = source.accounts.with_user(&crate::accounts::NewUser {
+        name: &answers.user.name,
+        full_name: "",
+        password_hash: "",
+        shell: "",
+        today: 0,
+    }) {
+        problems.push(Problem { field: "user.name", rule });
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Answers(problems)) }
+}
+
+/// The form of a license key: the prefix of the edition, then three groups of four characters.
+///
+/// Whether the key is genuine is found out by the installed system; an installation does not fail over it.
+pub fn license_key(source: &Source, key: &str) -> Result<(), String> {
+    let Some(prefix) = &source.edition.key_prefix else {
+        return Err("is not needed for this edition; leave it out".into());
+    };
+    let group = |g: &str| g.len() == 4 && g.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let mut groups = key.split('-');
+    let right = groups.next() == Some(prefix.as_str()) && key.matches('-').count() == 3 && groups.all(group);
+    if right { Ok(()) } else { Err(format!("must have the form {prefix}-XXXX-XXXX-XXXX")) }
+}
+
+/// The smallest disk that the medium can be installed to.
+pub fn needed(source: &Source) -> Bytes {
+    plan::minimum(source)
+}

@@ -1,0 +1,102 @@
+//! What is installed: the medium, its verified manifest, and the image's own files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aegis_core::manifest::{File, Manifest, path};
+use aegis_editions::spec::{PATH_IN_IMAGE, Spec};
+
+use crate::{accounts::Accounts, error::Error};
+
+/// Where the parts of a live system are; every path can be another in a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The mounted medium.
+    pub medium: PathBuf,
+    /// The directory of `manifest.json`, `manifest.json.sig` and `boot.json`, which the initramfs verified.
+    pub state: PathBuf,
+    /// The pristine image, mounted read-only.
+    pub image_root: PathBuf,
+}
+
+/// The medium as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where everything is.
+    pub paths: Paths,
+    /// The manifest's exact bytes, for the slot's trailer.
+    pub manifest_bytes: Vec<u8>,
+    /// Its signature's exact bytes.
+    pub signature_bytes: Vec<u8>,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The edition's specification, as it is in the image.
+    pub edition: Spec,
+    /// Account files of the image.
+    pub accounts: Accounts,
+    /// What the image offers.
+    pub features: Features,
+}
+
+/// What the image has that changes which files are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Networks are set up by NetworkManager rather than by systemd-networkd.
+    pub network_manager: bool,
+    /// An SSH server is in the image.
+    pub ssh_server: bool,
+    /// That server starts unless told otherwise.
+    pub ssh_enabled: bool,
+}
+
+impl Source {
+    /// Reads everything but the large files.
+    pub fn read(paths: Paths) -> Result<Self, Error> {
+        let read = |path: PathBuf| fs::read(&path).map_err(Error::io("read", path));
+        let manifest_bytes = read(paths.state.join("manifest.json"))?;
+        let signature_bytes = read(paths.state.join("manifest.json.sig"))?;
+        let manifest = Manifest::from_verified(&manifest_bytes).map_err(Error::Manifest)?;
+        let edition = read(paths.image_root.join(PATH_IN_IMAGE))?;
+        let edition = serde_json::from_slice(&edition).map_err(Error::Edition)?;
+        let accounts = Accounts::read(&paths.image_root)?;
+        let features = Features::of(&paths.image_root);
+        Ok(Self { paths, manifest_bytes, signature_bytes, manifest, edition, accounts, features })
+    }
+
+    /// Size and digest of a file that every medium has.
+    pub fn listed(&self, path: &'static str) -> Result<&File, Error> {
+        self.manifest.files.get(path).ok_or(Error::NotListed(path))
+    }
+
+    /// Whether the medium has GRUB for machines with a BIOS.
+    pub fn has_bios_loader(&self) -> bool {
+        [path::BIOS_BOOT_SECTOR, path::BIOS_CORE].iter().all(|path| self.manifest.files.contains_key(*path))
+    }
+
+    /// Reads a small file of the medium and compares it with the manifest.
+    pub fn read_verified(&self, name: &'static str) -> Result<Vec<u8>, Error> {
+        let listed = self.listed(name)?;
+        let path = self.paths.medium.join(name);
+        let bytes = fs::read(&path).map_err(Error::io("read", path))?;
+        let found = aegis_core::crypto::Sha256::of(&bytes);
+        if found != listed.sha256 {
+            let (expected, found) = (listed.sha256.to_string(), found.to_string());
+            return Err(Error::Medium { path: name.into(), expected, found });
+        }
+        Ok(bytes)
+    }
+}
+
+impl Features {
+    fn of(image: &Path) -> Self {
+        let has = |path: &str| image.join(path).symlink_metadata().is_ok();
+        Self {
+            network_manager: has("usr/sbin/NetworkManager"),
+            ssh_server: has("usr/lib/systemd/system/ssh.service"),
+            ssh_enabled: has("etc/systemd/system/multi-user.target.wants/ssh.service")
+                || has("etc/systemd/system/sockets.target.wants/ssh.socket"),
+        }
+    }
+}
