@@ -1,0 +1,135 @@
+//! The freemium edition: its desktop on the live medium and after an installation.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use aegis_tests::{
+    Error, TestResult, disk,
+    host::patience,
+    screen::{self, Picture},
+    shell::Shell,
+    vm::{Bus, Drive, Firmware, Machine, Vm},
+};
+
+use crate::{
+    answers::{self, DISK, PASSWORD, USER},
+    install::{install_unattended, power_off_live, workplace},
+    live::{self, Medium},
+};
+
+/// The smallest disk that the edition allows.
+const DISK_SIZE: u64 = 12 << 30;
+
+/// A picture must not change for so long to count as complete.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Keeps a picture for the documentation when `UPDATE_SNAPSHOTS=1`.
+pub(crate) fn keep(picture: &Picture, name: &str) -> TestResult {
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_none_or(|value| value != "1") {
+        return Ok(());
+    }
+    let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/screens"));
+    fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
+    let file = directory.join(format!("{name}.png"));
+    picture.save_png(&file)?;
+    println!("wrote {}", file.display());
+    Ok(())
+}
+
+/// The same for a text console, which changes at once.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// A text console has a black background and few colours.
+fn is_text(picture: &Picture) -> bool {
+    let seen = picture.statistics();
+    seen.colours <= 16 && seen.most_frequent > 0.9
+}
+
+/// A graphical picture has many colours; a text screen has at most sixteen.
+fn is_desktop(picture: &Picture) -> bool {
+    let seen = picture.statistics();
+    picture.width >= 800 && seen.colours > 200 && seen.most_frequent < 0.9
+}
+
+/// Processes without which there is no session.
+const SESSION: [&str; 4] = ["xfce4-session", "xfwm4", "xfce4-panel", "xfdesktop"];
+
+/// A live medium starts to its desktop; the installer in its root shell then installs, and the installed system lets its
+/// user in.
+#[test]
+fn freemium_starts_live_is_installed_and_lets_its_user_in() -> TestResult {
+    let directory = workplace("freemium")?;
+    let target = directory.path().join("disk.img");
+    disk::set_size(&target, DISK_SIZE)?;
+    let medium = Medium::of_edition("freemium")?;
+    let carrier = answers::carrier(directory.path(), &answers::text("freemium", "desk-box", "us"))?;
+    let mut vm = medium
+        .machine("freemium-live")
+        .memory_mib(2048)
+        .drive(Drive::disk(&target, Bus::Virtio, DISK))
+        .drive(answers::drive(&carrier))
+        .start()?;
+    live::reach_installer(&mut vm)?;
+    let picture = screen::wait_still(&mut vm.qmp()?, QUIET, patience(600), is_desktop)?;
+    vm.mark("desktop");
+    keep(&picture, "freemium-live")?;
+    let mut shell = live::root_shell(&mut vm)?;
+    check_session(&mut shell, "live")?;
+    shell.run(answers::MOUNT)?;
+    install_unattended(&mut shell, answers::FILE)?;
+    vm.mark("installed");
+    power_off_live(vm)?;
+    installed_desktop(target)
+}
+
+fn check_session(shell: &mut Shell<'_>, user: &str) -> TestResult {
+    for process in SESSION {
+        shell.run(&format!("pgrep -u {user} -x {process}"))?;
+    }
+    Ok(())
+}
+
+/// The greeter, a login with the keyboard, and the session. The installed desktop has no serial console, so what is
+/// asked of it is typed into a terminal of its own and answered through the port.
+fn installed_desktop(target: PathBuf) -> TestResult {
+    let drive = Drive::disk(&target, Bus::Virtio, DISK).bootable();
+    let mut vm =
+        Machine::new("freemium-installed").firmware(Firmware::Uefi).memory_mib(2048).drive(drive).start()?;
+    let mut qmp = vm.qmp()?;
+    let greeter = screen::wait_still(&mut qmp, QUIET, patience(900), is_desktop)?;
+    vm.mark("greeter");
+    keep(&greeter, "freemium-greeter")?;
+    qmp.type_text(&format!("{PASSWORD}\n"))?;
+    let changed = |picture: &Picture| is_desktop(picture) && picture.difference(&greeter) > 0.3;
+    let session = screen::wait_still(&mut qmp, QUIET, patience(600), changed)?;
+    vm.mark("session");
+    keep(&session, "freemium-session")?;
+    drop(qmp);
+    ask_terminal(&mut vm)?;
+    vm.wait_end(patience(300))?;
+    vm.mark("off");
+    Ok(())
+}
+
+/// Logs in on the second virtual terminal; a command there reports on the serial port and switches the machine off.
+fn ask_terminal(vm: &mut Vm) -> TestResult {
+    let mut qmp = vm.qmp()?;
+    qmp.press(&["ctrl", "alt", "f2"])?;
+    let mut before = screen::wait_still(&mut qmp, SHORT, patience(120), is_text)?;
+    for text in [USER, PASSWORD] {
+        qmp.type_text(&format!("{text}\n"))?;
+        let changed = |picture: &Picture| is_text(picture) && picture.difference(&before) > 0.0;
+        before = screen::wait_still(&mut qmp, SHORT, patience(120), changed)?;
+    }
+    let report = format!(
+        "pgrep -l -u {USER}; cat /sys/block/dm-0/dm/name; systemctl --failed --plain --no-legend; echo report-ends"
+    );
+    qmp.type_text(&format!(
+        "echo {PASSWORD} | sudo -S sh -c '({report}) >/dev/ttyS0; systemctl poweroff'\n"
+    ))?;
+    let report = vm.serial.expect("report-ends", patience(120))?;
+    for process in SESSION {
+        assert!(report.contains(&format!(" {process}\n")), "{process} does not run: {report}");
+    }
+    assert!(report.contains("aegis-root\nreport-ends"), "a unit failed: {report}");
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! Whole-system tests of Aegis OS, in QEMU with software emulation.
+//!
+//! Run them with `make test`. Each prints when it reached what; a failure shows the guest's screen and
+//! the last lines of its console.
+
+mod answers;
+mod boot;
+mod desktop;
+mod harness;
+mod install;
+mod installed;
+mod live;
+mod power;
+mod tamper;
