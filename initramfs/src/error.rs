@@ -139,7 +139,7 @@ impl Hint for Error {
             Self::Manifest { .. } => "use a medium and an initramfs of the same release",
             Self::MediumTruncated { .. } | Self::ImageTruncated { .. } => WRITE_AGAIN,
             Self::ImageDigest { .. } | Self::ImageDamaged { .. } => {
-                "write the medium again or start the other slot; if it happens again, replace the stick or disk"
+                "write the medium again, or start the other slot of an installation; if it happens again, replace the stick or disk"
             }
             Self::Slot { .. } => REINSTALL,
             Self::NoDataPartition { .. } => "connect the disk that was installed to and choose `try again`",

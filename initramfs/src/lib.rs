@@ -20,6 +20,7 @@ mod iso9660;
 mod log;
 mod modules;
 mod record;
+mod release;
 mod rescue;
 mod root;
 mod search;

@@ -31,6 +31,11 @@ pub(crate) fn critical(text: &str) {
     write(2, text);
 }
 
+/// Something that a person waits for: shown on consoles even with `quiet`.
+pub(crate) fn notice(text: &str) {
+    write(3, text);
+}
+
 /// Something that a person should know although the boot goes on.
 pub(crate) fn warning(text: &str) {
     write(4, text);

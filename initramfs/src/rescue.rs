@@ -23,6 +23,9 @@ const KEY_LIMIT: Duration = Duration::from_secs(5);
 /// More of them would push the reason off the screen.
 const DRIVERLESS_SHOWN: usize = 8;
 
+/// The first line of the menu after a failure.
+const AGAIN: &str = "try again";
+
 /// What a person chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -56,8 +59,9 @@ pub(crate) fn other_slot(target: Option<&Target>) -> Option<Slot> {
     }
 }
 
-fn menu(other: Option<Slot>) -> String {
-    let mut text = "\n  1  try again\n".to_string();
+/// `first` is what the first line does.
+fn menu(first: &str, other: Option<Slot>) -> String {
+    let mut text = format!("\n  1  {first}\n");
     if let Some(slot) = other {
         text.push_str(&format!("  2  start slot {slot}\n"));
     }
@@ -97,7 +101,7 @@ fn details(seen: &Seen) -> String {
 /// Acts after a failure: reboots when nobody is expected to be there, else asks.
 pub(crate) fn after_failure(on_failure: OnFailure, target: Option<&Target>) -> Choice {
     match on_failure {
-        OnFailure::Menu => ask(other_slot(target)),
+        OnFailure::Menu => ask(AGAIN, other_slot(target)),
         OnFailure::Reboot => {
             log::critical(&format!("rebooting in {} s", REBOOT_AFTER.as_secs()));
             thread::sleep(REBOOT_AFTER);
@@ -107,13 +111,13 @@ pub(crate) fn after_failure(on_failure: OnFailure, target: Option<&Target>) -> C
 }
 
 /// Shows the menu until a key names one of its lines that leads away from it.
-pub(crate) fn ask(other: Option<Slot>) -> Choice {
-    let mut consoles = open_menu(other);
+pub(crate) fn ask(first: &str, other: Option<Slot>) -> Choice {
+    let mut consoles = open_menu(first, other);
     loop {
         match consoles.read_key(KEY_LIMIT).and_then(|key| choice(key, other)) {
             Some(Choice::ShowLog) => {
                 consoles.write(&format!("\n{}\n", log::lines().join("\n")));
-                consoles.write(&menu(other));
+                consoles.write(&menu(first, other));
             }
             Some(choice) => {
                 consoles.write("\n");
@@ -121,24 +125,24 @@ pub(crate) fn ask(other: Option<Slot>) -> Choice {
             }
             None if consoles.is_empty() => {
                 thread::sleep(KEY_LIMIT);
-                consoles = open_menu(other);
+                consoles = open_menu(first, other);
             }
             None => {}
         }
     }
 }
 
-fn open_menu(other: Option<Slot>) -> Consoles {
+fn open_menu(first: &str, other: Option<Slot>) -> Consoles {
     let mut consoles = Consoles::open();
     consoles.deliver_keys();
-    consoles.write(&menu(other));
+    consoles.write(&menu(first, other));
     consoles
 }
 
 /// Asks after a failure that leaves nothing to try again: the machine can only end.
 pub(crate) fn end_by_choice() -> ! {
     let end_of = |choice| if let Choice::End(end) = choice { end } else { End::Reboot };
-    end(end_of(ask(None)))
+    end(end_of(ask("reboot", None)))
 }
 
 /// Ends the machine. When the kernel refuses, the menu is all that is left.
@@ -170,7 +174,7 @@ mod tests {
     fn the_menu_shows_what_its_keys_do() {
         for other in [None, Some(Slot::B)] {
             for key in b'1'..=b'5' {
-                let shown = menu(other).contains(&format!("\n  {}  ", char::from(key)));
+                let shown = menu(AGAIN, other).contains(&format!("\n  {}  ", char::from(key)));
                 assert_eq!(shown, choice(key, other).is_some());
             }
         }

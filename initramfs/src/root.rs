@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, DirBuilder},
-    io::ErrorKind,
     os::unix::fs::DirBuilderExt,
     path::Path,
 };
@@ -40,12 +39,11 @@ pub(crate) enum Undo {
 /// Mounts the kernel's file systems; those that are mounted already are left alone.
 pub(crate) fn mount_basics() -> Result<(), Error> {
     const RUN_OPTIONS: &str = "mode=0755,size=20%";
-    let noexec = Flags::NO_SUID;
-    mount_once("devtmpfs", "/dev", "devtmpfs", noexec, "mode=0755")?;
+    mount_once("devtmpfs", "/dev", "devtmpfs", Flags::NO_SUID, "mode=0755")?;
     mount_once("proc", "/proc", "proc", Flags::DATA_ONLY, "")?;
     mount_once("sysfs", "/sys", "sysfs", Flags::DATA_ONLY, "")?;
     mount_once("tmpfs", "/run", "tmpfs", Flags::NO_DEV, RUN_OPTIONS)?;
-    for directory in ["/run/aegis", MEDIUM, IMAGE, DATA, LAYER, NEW_ROOT] {
+    for directory in ["/run/aegis", NEW_ROOT] {
         make_directory(directory)?;
     }
     Ok(())
@@ -53,15 +51,12 @@ pub(crate) fn mount_basics() -> Result<(), Error> {
 
 fn mount_once(source: &str, target: &str, kind: &str, flags: Flags, data: &str) -> Result<(), Error> {
     make_directory(target)?;
-    // /proc is the second mount, so the first two are told by EBUSY and the others by the list.
+    // Before /proc is mounted there is no list, and on a first attempt nothing is mounted.
     let mounted = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     if is_mounted(&mounted, target) {
         return Ok(());
     }
-    match mount::mount(source, Path::new(target), kind, flags, data) {
-        Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
-        result => result.map_err(|e| Error::os("mount", target, e)),
-    }
+    mount::mount(source, Path::new(target), kind, flags, data).map_err(|e| Error::os("mount", target, e))
 }
 
 /// Whether the text of `/proc/self/mounts` has a mount at the directory.
@@ -69,7 +64,8 @@ fn is_mounted(mounts: &str, directory: &str) -> bool {
     mounts.lines().any(|line| line.split(' ').nth(1) == Some(directory))
 }
 
-fn make_directory(path: &str) -> Result<(), Error> {
+/// Makes a directory and those above it; one that is there is left alone.
+pub(crate) fn make_directory(path: &str) -> Result<(), Error> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -79,6 +75,7 @@ fn make_directory(path: &str) -> Result<(), Error> {
 
 /// Puts a writable layer in memory over the image, which is mounted at [`IMAGE`]. The layer may take half of the memory.
 pub(crate) fn assemble_live(undo: &mut Vec<Undo>) -> Result<(), Error> {
+    make_directory(LAYER)?;
     mount::mount("aegis-layer", Path::new(LAYER), "tmpfs", Flags::NONE, "mode=0755,size=50%")
         .map_err(|e| Error::os("mount", LAYER, e))?;
     undo.push(Undo::Unmount(LAYER));
@@ -94,6 +91,7 @@ pub(crate) fn assemble_live(undo: &mut Vec<Undo>) -> Result<(), Error> {
 
 /// Completes the image, which is mounted at [`NEW_ROOT`], with the data partition.
 pub(crate) fn assemble_installed(data: &BlockDevice, undo: &mut Vec<Undo>) -> Result<(), Error> {
+    make_directory(DATA)?;
     let source = data.node().display().to_string();
     mount::mount(&source, Path::new(DATA), "ext4", Flags::NONE, "")
         .map_err(|e| Error::os("mount the data partition", &source, e))?;

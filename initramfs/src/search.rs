@@ -13,7 +13,6 @@ use aegis_core::{
     cmdline::{BootParams, Target},
     install::{InstallId, Role},
     key::PublicKey,
-    manifest::Manifest,
     slot::Slot,
 };
 
@@ -22,6 +21,7 @@ use crate::{
     error::Error,
     hardware::{Hardware, Notice},
     log,
+    release::Release,
 };
 
 pub(crate) mod examine;
@@ -43,17 +43,6 @@ pub(crate) struct Settings {
     pub(crate) keys: Vec<PublicKey>,
     /// Release of the running kernel.
     pub(crate) kernel: String,
-}
-
-/// A verified release.
-#[derive(Debug)]
-pub(crate) struct Release {
-    /// The parsed manifest.
-    pub(crate) manifest: Manifest,
-    /// Its bytes, as signed.
-    pub(crate) bytes: Vec<u8>,
-    /// The signature file.
-    pub(crate) signature: Vec<u8>,
 }
 
 /// What was found.
@@ -99,7 +88,7 @@ pub(crate) fn search(settings: &Settings, hardware: &Hardware, seen: &mut Seen) 
         let refused = seen.values().any(|(_, verdict)| matches!(verdict, Verdict::Refused { .. }));
         match wait.next(Instant::now(), refused) {
             Next::GiveUp => return Err(failure(settings, &wait, seen)),
-            Next::Tell => log::warning(&waiting_line(&settings.params, wait.usb_without_disk(), seen)),
+            Next::Tell => log::notice(&waiting_line(&settings.params, wait.usb_without_disk(), seen)),
             Next::Wait => {}
         }
         pending = not_ready(seen);
@@ -159,18 +148,29 @@ fn take_match(target: &Target, seen: &mut Seen) -> Option<Found> {
     match *target {
         Target::Medium(_) => {
             let name = find(seen, None, |verdict| matches!(verdict, Verdict::Medium(_)))?;
-            let (device, verdict) = seen.remove(&name)?;
-            let Verdict::Medium(release) = verdict else { return None };
-            Some(Found { release: *release, place: Place::Medium(device) })
+            let (device, release) = take(seen, &name)?;
+            Some(Found { release, place: Place::Medium(device) })
         }
         Target::Installed { id, slot } => {
-            let slot_name = find(seen, None, |verdict| matches!(verdict, Verdict::Slot(_)))?;
-            let disk = seen.get(&slot_name)?.0.disk().to_string();
-            let data_name = find(seen, Some(&disk), |verdict| matches!(verdict, Verdict::Data))?;
-            let (data, _) = seen.remove(&data_name)?;
-            let (partition, verdict) = seen.remove(&slot_name)?;
-            let Verdict::Slot(release) = verdict else { return None };
-            Some(Found { release: *release, place: Place::Slot { id, slot, partition, data } })
+            let name = find(seen, None, |verdict| matches!(verdict, Verdict::Slot(_)))?;
+            let disk = seen.get(&name)?.0.disk();
+            let data = find(seen, Some(disk), |verdict| matches!(verdict, Verdict::Data))?;
+            let data = seen.get(&data)?.0.clone();
+            let (partition, release) = take(seen, &name)?;
+            Some(Found { release, place: Place::Slot { id, slot, partition, data } })
+        }
+    }
+}
+
+/// The device and its release, which leaves a note of it in the list.
+fn take(seen: &mut Seen, name: &str) -> Option<(BlockDevice, Release)> {
+    let (device, verdict) = seen.get_mut(name)?;
+    let note = Verdict::Foreign(verdict.to_string());
+    match std::mem::replace(verdict, note) {
+        Verdict::Medium(release) | Verdict::Slot(release) => Some((device.clone(), *release)),
+        other => {
+            *verdict = other;
+            None
         }
     }
 }
@@ -210,10 +210,12 @@ fn wanted(target: &Target) -> String {
 }
 
 fn waiting_line(params: &BootParams, usb_without_disk: bool, seen: &Seen) -> String {
-    let state = match seen.len() {
+    let refused = seen.iter().find(|(_, (_, verdict))| matches!(verdict, Verdict::Refused { .. }));
+    let state = match (refused, seen.len()) {
+        (Some((name, _)), _) => format!("{name} was refused"),
         _ if usb_without_disk => "a USB disk is starting".to_string(),
-        0 => "no disk is there yet".to_string(),
-        count => format!("{count} block devices are there and none is it"),
+        (None, 0) => "no disk is there yet".to_string(),
+        (None, count) => format!("none of {count} block devices is it"),
     };
     format!("waiting for {}, at most {} s: {state}", wanted(&params.target), params.wait)
 }

@@ -157,7 +157,7 @@ impl Boot {
             self.hardware = Some(Hardware::start(Drivers::open(&kernel)?)?);
         }
         if params.rescue && !std::mem::replace(&mut self.rescue_shown, true) {
-            let choice = rescue::ask(rescue::other_slot(self.target.as_ref()));
+            let choice = rescue::ask("start", rescue::other_slot(self.target.as_ref()));
             return Ok(self.restart(choice));
         }
         Ok(Stage::Modules(Settings { params, keys, kernel }))
@@ -182,6 +182,7 @@ impl Boot {
 
     fn search(&mut self, settings: Settings) -> Result<Stage, Error> {
         let Some(hardware) = &self.hardware else { return Ok(Stage::Prepare { slot: None }) };
+        root::make_directory(MEDIUM)?;
         let found = search::search(&settings, hardware, &mut self.seen)?;
         if matches!(found.place, Place::Medium(_)) {
             self.undo.push(Undo::Unmount(MEDIUM));
@@ -201,6 +202,7 @@ impl Boot {
             Place::Medium(_) => IMAGE,
             Place::Slot { .. } => NEW_ROOT,
         };
+        root::make_directory(target)?;
         verity.mount(&found.release.manifest, Path::new(target), || self.undo.push(Undo::Unmount(target)))?;
         Ok(Stage::Assemble(found))
     }

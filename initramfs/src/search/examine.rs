@@ -8,25 +8,22 @@ use std::{
     path::Path,
 };
 
-use aegis_core::{
-    cmdline::Target,
-    crypto,
-    install::{InstallId, PartitionGuid, Role},
-    key::KeyRole,
-    manifest::{Manifest, MediumId, path},
-    slot::{Slot, TRAILER_SIZE, Trailer},
-};
-use serde::Deserialize;
-
-use super::{Release, Settings};
+use super::Settings;
 use crate::{
     block::BlockDevice,
     error::Error,
     gpt,
     iso9660::{self, Volume},
     log,
+    release::Release,
     root::MEDIUM,
     sys::mount::{self, Flags},
+};
+use aegis_core::{
+    cmdline::Target,
+    install::{InstallId, PartitionGuid, Role},
+    manifest::{MediumId, path},
+    slot::{Slot, TRAILER_SIZE, Trailer},
 };
 
 /// A manifest is some tens of KiB; what is larger is not read into memory.
@@ -142,7 +139,7 @@ fn examine_files(settings: &Settings, device: &BlockDevice, volume: &Volume, id:
             return Verdict::refused(Error::os("read", format!("the manifest on {}", device.name), error));
         }
     };
-    match verify(settings, &device.name, bytes, signature) {
+    match Release::verify(&settings.keys, &device.name, bytes, signature) {
         Ok(release) if release.manifest.id != id => {
             Verdict::Foreign(format!("another Aegis medium, {}", release.manifest.id))
         }
@@ -180,7 +177,7 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
             return Verdict::refused(Error::os("read", format!("the end of {}", device.name), error));
         }
     };
-    match verify(settings, &device.name, trailer.manifest, trailer.signature) {
+    match Release::verify(&settings.keys, &device.name, trailer.manifest, trailer.signature) {
         Ok(release) => accept(settings, &device.name, release, Verdict::Slot),
         Err((error, _)) => Verdict::refused(error),
     }
@@ -216,36 +213,6 @@ fn accept(
         expected: release.manifest.kernel,
         place: format!("the release on {device}"),
     })
-}
-
-/// Verifies, then parses, then checks the date. An error comes with the id that the bytes claim, if any: it is good
-/// for a message, for nothing else.
-fn verify(
-    settings: &Settings,
-    device: &str,
-    bytes: Vec<u8>,
-    signature: Vec<u8>,
-) -> Result<Release, (Error, Option<MediumId>)> {
-    let refuse = |source| (Error::Signature { device: device.to_string(), source }, claimed_id(&bytes));
-    let key = crypto::verify(&settings.keys, KeyRole::Release, &bytes, &signature).map_err(refuse)?;
-    let manifest = Manifest::from_verified(&bytes)
-        .map_err(|source| (Error::Manifest { device: device.to_string(), source }, claimed_id(&bytes)))?;
-    crypto::check_date(key, manifest.epoch).map_err(refuse)?;
-    if key.development {
-        log::warning(&format!(
-            "{device} is signed with the development key {}: not for use in earnest",
-            key.id
-        ));
-    }
-    Ok(Release { manifest, bytes, signature })
-}
-
-fn claimed_id(bytes: &[u8]) -> Option<MediumId> {
-    #[derive(Deserialize)]
-    struct Claim {
-        id: MediumId,
-    }
-    serde_json::from_slice::<Claim>(bytes).ok().map(|claim| claim.id)
 }
 
 fn read_at(device: &BlockDevice, position: u64, length: usize) -> io::Result<Vec<u8>> {

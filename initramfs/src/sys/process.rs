@@ -18,11 +18,15 @@ pub(crate) fn kernel_release() -> io::Result<String> {
     Ok(release.to_string_lossy().into_owned())
 }
 
-/// Loads a kernel module from an open file.
+/// Loads a kernel module from an open file. Drivers probe in the background: otherwise each load would wait for every
+/// probe in the kernel, and a disk that spins up in one controller would hold up the stick in another.
 pub(crate) fn load_module(file: &File, compressed: bool) -> io::Result<()> {
     let flags = if compressed { COMPRESSED } else { 0 };
-    // SAFETY: the descriptor is open, the parameters are an empty NUL-terminated string.
-    check_long(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), flags) })?;
+    let parameters = c"async_probe";
+    // SAFETY: the descriptor is open and the parameters are a NUL-terminated string.
+    check_long(unsafe {
+        libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), parameters.as_ptr(), flags)
+    })?;
     Ok(())
 }
 
