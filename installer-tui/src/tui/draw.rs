@@ -49,7 +49,8 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>) {
     }
     let margin = if area.width >= 60 { 2 } else { 1 };
     let inner = Rect { x: body.x + margin, width: body.width.saturating_sub(2 * margin), ..body };
-    let cursor = screens::page(state, theme, inner.width).draw(theme, frame, inner);
+    // The last column is for the marks of rows that are hidden.
+    let cursor = screens::page(state, theme, inner.width.saturating_sub(1)).draw(theme, frame, inner);
     draw_footer(state, theme, frame, footer);
     if state.overlay.is_some() {
         overlay::draw(state, theme, frame, area);
@@ -74,18 +75,28 @@ fn draw_title(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 fn draw_footer(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let keys: &[(&str, &str)] = match &state.screen {
         Screen::Disk(_) => {
-            &[("Enter", "next"), ("Esc", "back"), ("F5", "read again"), ("F1", "help"), ("^C", "leave")]
+            &[("Enter", "next"), ("Esc", "back"), ("F1", "help"), ("^C", "leave"), ("F5", "read again")]
         }
         Screen::Consent(_) => &[("Enter", "ERASE"), ("Esc", "back"), ("F1", "help"), ("^C", "leave")],
         Screen::Work(_) => &[("^C", "stop"), ("F1", "help")],
         Screen::Planning => &[("^C", "leave")],
-        Screen::Done(_) => &[("Enter", "choose"), ("F1", "help")],
+        Screen::Done(_) => &[("Enter", "choose"), ("F1", "help"), ("PgDn", "more")],
         _ => &[("Enter", "next"), ("Esc", "back"), ("F1", "help"), ("^C", "leave")],
     };
+    let width =
+        |gap: usize| keys.iter().map(|(key, meaning)| key.len() + meaning.len() + 1 + gap).sum::<usize>();
+    let gap = if width(2) < usize::from(area.width) { "  " } else { " " };
     let mut spans = vec![Span::raw(" ")];
+    let mut left = usize::from(area.width).saturating_sub(1);
     for (key, meaning) in keys {
+        // The least important keys come last and are left out where there is no room; the help names them.
+        let needed = key.len() + 1 + meaning.len();
+        if needed > left {
+            break;
+        }
+        left = left.saturating_sub(needed + gap.len());
         spans.push(Span::styled(*key, theme.strong()));
-        spans.push(Span::styled(format!(" {meaning}  "), Style::new()));
+        spans.push(Span::styled(format!(" {meaning}{gap}"), Style::new()));
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }

@@ -69,6 +69,7 @@ impl Field {
             Value::Secret(secret) => match key {
                 Key::Char(c) => secret.push(c),
                 Key::Backspace => secret.pop(),
+                Key::Clear => *secret = Secret::default(),
                 _ => {}
             },
             Value::Choice(words, at) => match key {
@@ -102,6 +103,10 @@ pub fn edit(text: &mut String, cursor: &mut usize, key: Key) {
         Key::Delete if *cursor < length => {
             let at = byte(*cursor);
             text.remove(at);
+        }
+        Key::Clear => {
+            text.clear();
+            *cursor = 0;
         }
         Key::Left => *cursor = cursor.saturating_sub(1),
         Key::Right => *cursor = (*cursor + 1).min(length),

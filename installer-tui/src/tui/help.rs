@@ -3,7 +3,7 @@
 use super::screen::Place;
 
 /// Keys that mean the same on every screen.
-pub const KEYS: &str = "Enter accepts, Esc goes back, Tab and the arrow keys move, F1 or ? shows this help, Ctrl-L paints \
+pub const KEYS: &str = "Enter accepts, Esc goes back, Tab and the arrow keys move, F1 or ? shows this help, Ctrl-U empties a field, Ctrl-L paints \
     the screen again, Ctrl-C asks whether to leave.";
 
 /// Explains a screen.

@@ -35,6 +35,8 @@ pub enum Key {
     Backspace,
     /// Removes to the right.
     Delete,
+    /// Ctrl-U: empties the field.
+    Clear,
     /// F1.
     Help,
     /// F5.
@@ -55,6 +57,7 @@ impl Key {
             return match (event.code, event.modifiers.contains(KeyModifiers::CONTROL)) {
                 (KeyCode::Char('c'), true) => Some(Self::Interrupt),
                 (KeyCode::Char('l'), true) => Some(Self::Redraw),
+                (KeyCode::Char('u'), true) => Some(Self::Clear),
                 // Serial terminals send it for the backspace key.
                 (KeyCode::Char('h'), true) => Some(Self::Backspace),
                 // AltGr on some terminals, without which many characters cannot be typed.

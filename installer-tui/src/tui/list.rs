@@ -59,6 +59,10 @@ impl List {
                 self.filter.pop();
                 self.at = 0;
             }
+            Key::Clear => {
+                self.filter.clear();
+                self.at = 0;
+            }
             _ => return false,
         }
         true

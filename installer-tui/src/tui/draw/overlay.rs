@@ -64,7 +64,12 @@ fn draw_help(state: &State, scroll: usize, theme: Theme, frame: &mut Frame<'_>, 
     let lines = wrap(&text, box_width(area));
     let inner = open_box(&format!("Help: {}", place.title()), lines.len(), theme, frame, area);
     let first = scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
-    let shown: Vec<Line<'_>> = lines.into_iter().skip(first).map(Line::from).collect();
+    let hidden = lines.len() - first > usize::from(inner.height);
+    let mut shown: Vec<Line<'_>> = lines.into_iter().skip(first).map(Line::from).collect();
+    if hidden && inner.height > 1 {
+        shown.truncate(usize::from(inner.height) - 1);
+        shown.push(Line::styled("(Down shows more)", theme.strong()));
+    }
     frame.render_widget(Paragraph::new(shown), inner);
     frame.set_cursor_position(Position { x: inner.x, y: inner.y });
 }

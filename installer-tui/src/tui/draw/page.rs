@@ -20,6 +20,8 @@ pub(super) struct Page {
     pub(super) focus: (usize, usize),
     /// Where the cursor is, relative to a row.
     pub(super) cursor: Option<(usize, u16)>,
+    /// Where the cursor is when it is in the fixed lines below.
+    pub(super) tail_cursor: Option<usize>,
     width: u16,
 }
 
@@ -70,11 +72,15 @@ impl Page {
         let count = shown.len();
         frame.render_widget(Paragraph::new([self.head, shown].concat()), area);
         let tail_y = area.bottom().saturating_sub(u16::try_from(self.tail.len()).unwrap_or(0));
+        let tail_cursor = self.tail_cursor.and_then(|row| u16::try_from(row).ok());
         frame.render_widget(
             Paragraph::new(self.tail),
             Rect { y: tail_y, height: area.bottom() - tail_y, ..area },
         );
         mark_more(theme, frame, area, (above, top), (below, top + count));
+        if let Some(row) = tail_cursor {
+            return Some(Position { x: area.x, y: tail_y.saturating_add(row) });
+        }
         let (row, column) = self.cursor?;
         let y = u16::try_from(top + row.checked_sub(first)?).ok()?;
         (y < area.height)
@@ -110,31 +116,37 @@ fn styled(text: &str, width: u16, style: Style) -> Vec<Line<'static>> {
     wrap(text, width).into_iter().map(|line| Line::from(Span::styled(line, style))).collect()
 }
 
-/// Breaks text into lines of at most `width` columns, at spaces where there are some.
+/// Breaks text into lines of at most `width` columns, at spaces where there are some. Lines that continue one
+/// are indented like it.
 pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
-    let width = usize::from(width.max(1));
     let mut lines = Vec::new();
     for paragraph in text.lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let mut word = word.to_string();
-            let needed = Line::from(line.as_str()).width() + 1 + Line::from(word.as_str()).width();
-            if !line.is_empty() && needed > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            while Line::from(word.as_str()).width() > width {
-                let head: String = word.chars().take(width).collect();
-                word = word.chars().skip(width).collect();
-                lines.push(head);
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
-        lines.push(line);
+        let words = paragraph.trim_start_matches(' ');
+        let indent = " ".repeat((paragraph.len() - words.len()).min(usize::from(width / 2)));
+        wrap_words(words, &indent, usize::from(width.max(1)), &mut lines);
     }
     lines
+}
+
+fn wrap_words(words: &str, indent: &str, width: usize, lines: &mut Vec<String>) {
+    let columns = |text: &str| Line::from(text).width();
+    let room = width - indent.len();
+    let mut line = String::new();
+    for word in words.split(' ') {
+        let mut word = word.to_string();
+        if !line.is_empty() && columns(&line) + 1 + columns(&word) > room {
+            lines.push(format!("{indent}{}", std::mem::take(&mut line)));
+        }
+        while columns(&word) > room {
+            lines.push(format!("{indent}{}", word.chars().take(room).collect::<String>()));
+            word = word.chars().skip(room).collect();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(format!("{indent}{line}"));
 }
 
 /// Shortens in the middle, where the least is lost: both model and serial number stay readable.
@@ -160,6 +172,7 @@ mod tests {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
         assert_eq!(wrap("a\n\nb", 9), ["a", "", "b"]);
+        assert_eq!(wrap("  - one two", 7), ["  - one", "  two"]);
         assert_eq!(cut("Samsung SSD 990 PRO S6B0NL0W", 15), "Samsun...B0NL0W");
         assert_eq!(cut("short", 15), "short");
     }

@@ -23,7 +23,7 @@ pub(super) fn page(state: &State, theme: Theme, width: u16) -> Page {
     match &state.screen {
         Screen::Choose(screen) => choose(&mut page, screen, state, theme, width),
         Screen::Form(screen) => form(&mut page, screen, state, theme, width),
-        Screen::Disk(screen) => disk(&mut page, screen, state, theme, width),
+        Screen::Disk(screen) => disk(&mut page, screen, state, theme),
         Screen::Planning => page.row("Making the plan.", Style::new()),
         Screen::Review(screen) => review(&mut page, screen, theme),
         Screen::Consent(screen) => consent(&mut page, screen, theme, width),
@@ -109,7 +109,7 @@ fn value(field: &Field, room: usize) -> (String, usize) {
     }
 }
 
-fn disk(page: &mut Page, screen: &DiskChoice, state: &State, theme: Theme, width: u16) {
+fn disk(page: &mut Page, screen: &DiskChoice, state: &State, theme: Theme) {
     page.head("Which disk shall be erased and hold the system?", theme.strong());
     if state.world.disks.is_empty() {
         page.rows("No disk was found. Connect one and press F5.", Style::new());
@@ -127,7 +127,7 @@ fn disk(page: &mut Page, screen: &DiskChoice, state: &State, theme: Theme, width
         let word = if usable { "" } else { " (not available)" };
         page.row(&format!("{mark}{}{word} ", candidate.model), style);
         let plain = if usable { Style::new() } else { theme.refused() };
-        page.row(&format!("    {}", cut(&candidate.details, width.saturating_sub(4))), plain);
+        page.rows(&format!("    {}", candidate.details), plain);
         for reason in &candidate.refusals {
             page.rows(&format!("    - {reason}"), plain);
         }
@@ -221,20 +221,20 @@ fn done(page: &mut Page, screen: &Done, theme: Theme) {
     match &screen.result {
         Ok(disk) => {
             page.head("The system is installed.", theme.success());
-            page.head(
-                &format!("It was read back and compared: {disk}. Remove the medium before the restart."),
-                Style::new(),
-            );
+            let text =
+                format!("It was read back and compared: {disk}. Remove the medium before the restart.");
+            page.rows(&text, Style::new());
         }
         Err(failure) => {
             page.head("The system is NOT installed.", theme.danger());
-            page.head(&failure.text, Style::new());
+            page.rows(&failure.text, Style::new());
         }
     }
+    let first = screen.scroll.min(page.rows.len().saturating_sub(1));
+    page.rows.drain(..first);
     for (i, (_, name)) in screen.choices.iter().enumerate() {
         let (mark, style) = if i == screen.at { ("> ", theme.focus()) } else { ("  ", Style::new()) };
-        page.row(&format!("{mark}{name} "), style);
+        page.tail(&format!("{mark}{name} "), style);
     }
-    page.focus = (screen.at, screen.at);
-    page.cursor = Some((screen.at, 0));
+    page.tail_cursor = Some(screen.at);
 }

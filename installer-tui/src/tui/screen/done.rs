@@ -20,6 +20,8 @@ pub struct Done {
     pub choices: Vec<(Option<Afterwards>, &'static str)>,
     /// Index of the marked choice.
     pub at: usize,
+    /// First line of the text that is shown.
+    pub scroll: usize,
 }
 
 /// What may follow, in the order of the menu. `None` ends the program.
@@ -37,7 +39,7 @@ pub(super) fn choices(live: bool) -> Vec<(Option<Afterwards>, &'static str)> {
 impl Done {
     /// The first choice is marked.
     pub fn new(result: Result<String, Failure>, live: bool) -> Self {
-        Self { result, choices: choices(live), at: 0 }
+        Self { result, choices: choices(live), at: 0, scroll: 0 }
     }
 
     /// Handles a key; the choice when one is accepted.
@@ -45,6 +47,8 @@ impl Done {
         match key {
             Key::Up | Key::BackTab => self.at = self.at.saturating_sub(1),
             Key::Down | Key::Tab => self.at = (self.at + 1).min(self.choices.len() - 1),
+            Key::PageUp => self.scroll = self.scroll.saturating_sub(3),
+            Key::PageDown => self.scroll = (self.scroll + 3).min(60),
             Key::Enter => return self.choices.get(self.at).map(|(afterwards, _)| *afterwards),
             _ => {}
         }

@@ -5,7 +5,7 @@ use crate::{
     answers::{Answers, Network, Static, rules},
     password::Secret,
     tui::{
-        form::{Field, Filled, Form},
+        form::{Field, Filled, Form, Value},
         keys::Key,
         world::World,
     },
@@ -37,7 +37,7 @@ pub struct FormScreen {
     accounts: Vec<String>,
 }
 
-const YES_NO: &[&str] = &["as the edition does", "on", "off"];
+const LOGIN: &[&str] = &["default", "on", "off"];
 const MODES: &[&str] = &["automatic (DHCP)", "static"];
 
 impl FormScreen {
@@ -111,9 +111,17 @@ impl FormScreen {
         }
         let problems = self.problems();
         if !self.form.judge(problems) {
+            self.clear_repeat();
             return (Go::Stay, None);
         }
         (Go::Next, self.store(answers))
+    }
+
+    /// What was mistyped without being seen is typed again from the start.
+    fn clear_repeat(&mut self) {
+        if self.kind == FormKind::User && self.repeat_rule().is_err() {
+            self.form.fields[3].value = Value::Secret(Secret::default());
+        }
     }
 
     fn hide_fields(&mut self) {
@@ -268,6 +276,6 @@ fn network_fields(world: &World, answers: &Answers) -> Vec<Field> {
         Field::text("Address", "with its prefix, such as 192.0.2.10/24", &set.address),
         Field::text("Router", "may be empty", &gateway),
         Field::text("Name servers", "with spaces between them; may be empty", &dns),
-        Field::choice("Remote login", "by SSH; Space changes", YES_NO, ssh),
+        Field::choice("Remote login", "by SSH; Space changes; the default is the edition's", LOGIN, ssh),
     ]
 }
