@@ -168,6 +168,25 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Default for Answers {
+    /// What the screens begin with: nothing that has to be chosen is chosen.
+    fn default() -> Self {
+        Self {
+            edition: None,
+            language: default_language(),
+            keyboard: Keyboard::default(),
+            timezone: default_timezone(),
+            hostname: String::new(),
+            license_key: None,
+            disk: DiskSelector::default(),
+            confirm: None,
+            user: User::default(),
+            network: Network::default(),
+            ssh: Ssh::default(),
+        }
+    }
+}
+
 impl Answers {
     /// Reads an answer file and hashes its password.
     pub fn read(path: &Path) -> Result<Self, Error> {

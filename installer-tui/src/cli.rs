@@ -3,8 +3,11 @@
 mod install;
 mod lines;
 
+pub(crate) use install::seed;
+
 use std::path::{Path, PathBuf};
 
+use aegis_core::report::exit;
 use aegis_hw::{Bytes, inventory, text::Shown};
 use clap::{Parser, Subcommand};
 
@@ -14,6 +17,7 @@ use crate::{
     live::{self, ImageRoot},
     select,
     source::{Paths, Source},
+    tui::{self, run::Setting},
 };
 
 /// Installs Aegis OS to a disk.
@@ -25,6 +29,12 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     paths: PathArgs,
+
+    /// Columns and rows of the terminal, such as 80x24.
+    ///
+    /// For terminals that do not say, as at the end of a serial line.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    size: Option<(u16, u16)>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -53,6 +63,10 @@ struct PathArgs {
     /// Directory in place of /proc.
     #[arg(long, global = true, value_name = "DIR")]
     proc_root: Option<PathBuf>,
+
+    /// Directory in place of /dev.
+    #[arg(long, global = true, value_name = "DIR")]
+    dev_root: Option<PathBuf>,
 
     /// Directory for temporary files.
     ///
@@ -84,24 +98,51 @@ enum Command {
     },
 }
 
-/// Parses the command line and does what it says.
-pub fn run() -> Result<(), Error> {
+/// Parses the command line, does what it says, and returns the exit code.
+pub fn run() -> Result<u8, Error> {
     let args = Args::parse();
     match &args.command {
-        None => Err(Error::Terminal(std::io::Error::other("screens are not built yet"))),
-        Some(Command::Install(install)) => install::run(&args.paths, install),
-        Some(Command::Devices { json }) => devices(&args.paths, *json),
-        Some(Command::CheckAnswers { file }) => check_answers(file),
+        None => return screens(&args),
+        Some(Command::Install(install)) => install::run(&args.paths, install)?,
+        Some(Command::Devices { json }) => devices(&args.paths, *json)?,
+        Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
+    Ok(exit::OK)
+}
+
+fn screens(args: &Args) -> Result<u8, Error> {
+    let paths = &args.paths;
+    let (image, source) = paths.source()?;
+    let setting = Setting {
+        source,
+        roots: paths.roots(),
+        staging: paths.staging.clone(),
+        lock: paths.lock.clone(),
+        size: args.size,
+        live: live::is_live(&paths.state),
+    };
+    let left = tui::run::run(setting)?;
+    drop(image);
+    if let Some(afterwards) = left.afterwards {
+        live::leave(afterwards)?;
+    }
+    Ok(left.code)
+}
+
+/// `80x24` as columns and rows.
+fn parse_size(text: &str) -> Result<(u16, u16), String> {
+    let numbers = text.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    numbers.ok_or_else(|| "expected columns and rows, such as 80x24".into())
 }
 
 impl PathArgs {
     fn roots(&self) -> inventory::Roots {
-        let mut roots = live::roots(self.sysfs_root.as_deref());
-        if let Some(proc) = &self.proc_root {
-            roots.proc.clone_from(proc);
+        let standard = inventory::Roots::default();
+        inventory::Roots {
+            sysfs: self.sysfs_root.clone().unwrap_or(standard.sysfs),
+            proc: self.proc_root.clone().unwrap_or(standard.proc),
+            dev: self.dev_root.clone().unwrap_or(standard.dev),
         }
-        roots
     }
 
     /// The image's files, and everything that is read from medium and image.

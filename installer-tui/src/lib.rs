@@ -12,10 +12,12 @@ pub mod config;
 pub mod error;
 pub mod grub;
 pub mod live;
+pub mod offers;
 pub mod password;
 pub mod plan;
 pub mod progress;
 pub mod select;
 pub mod source;
+pub mod tui;
 
 pub use error::Error;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use aegis_core::manifest::{ImageKind, Manifest};
-use aegis_hw::inventory::Roots;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::error::Error;
@@ -87,13 +86,4 @@ pub fn leave(afterwards: Afterwards) -> Result<(), Error> {
 /// Whether this process may use disks, and runs in a live system.
 pub fn is_live(state: &Path) -> bool {
     nix::unistd::geteuid().is_root() && state.join("boot.json").exists()
-}
-
-/// Where the kernel's files are, with another sysfs when one is given.
-pub fn roots(sysfs: Option<&Path>) -> Roots {
-    let standard = Roots::default();
-    match sysfs {
-        Some(sysfs) => Roots { sysfs: sysfs.into(), ..standard },
-        None => standard,
-    }
 }

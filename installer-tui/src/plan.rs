@@ -162,15 +162,16 @@ pub fn plan(
     partitions.check_fits(Role::RootA, Bytes(image.size + TRAILER_SIZE as u64))?;
     let trailer =
         Trailer { manifest: source.manifest_bytes.clone(), signature: source.signature_bytes.clone() };
+    let product = format!("Aegis OS {}", source.edition.name);
     let menu = grub::Menu {
-        title: &source.edition.name,
+        title: &product,
         install: seed.install,
         slots: &[Slot::A],
         serial_console: source.edition.serial_console,
     };
     Ok(InstallPlan {
         install: seed.install,
-        edition: source.edition.name.clone(),
+        edition: product.clone(),
         version: source.manifest.version.clone(),
         partitions,
         image,

@@ -104,7 +104,7 @@ pub fn check_confirmation(answers: &Answers, target: &TargetDisk) -> Result<(), 
 
 /// Rules that need the medium: the edition, and the form of its license keys.
 pub fn check_edition(answers: &Answers, source: &Source) -> Result<(), Error> {
-    let mut problems = Vec::new();
+    let mut problems = source.offers.problems(answers, &source.paths.image_root);
     let own = source.edition.id;
     if let Some(wanted) = answers.edition.filter(|wanted| *wanted != own) {
         problems.push(Problem { field: "edition", rule: format!("is {wanted}, but the medium holds {own}") });
@@ -131,9 +131,14 @@ pub fn license_key(source: &Source, key: &str) -> Result<(), String> {
     let Some(prefix) = &source.edition.key_prefix else {
         return Err("is not needed for this edition; leave it out".into());
     };
+    key_form(prefix, key)
+}
+
+/// The form of the license keys that begin with a prefix.
+pub fn key_form(prefix: &str, key: &str) -> Result<(), String> {
     let group = |g: &str| g.len() == 4 && g.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     let mut groups = key.split('-');
-    let right = groups.next() == Some(prefix.as_str()) && key.matches('-').count() == 3 && groups.all(group);
+    let right = groups.next() == Some(prefix) && key.matches('-').count() == 3 && groups.all(group);
     if right { Ok(()) } else { Err(format!("must have the form {prefix}-XXXX-XXXX-XXXX")) }
 }
 

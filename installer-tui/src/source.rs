@@ -8,7 +8,7 @@ use std::{
 use aegis_core::manifest::{File, Manifest, path};
 use aegis_editions::spec::{PATH_IN_IMAGE, Spec};
 
-use crate::{accounts::Accounts, error::Error};
+use crate::{accounts::Accounts, error::Error, offers::Offers};
 
 /// Where the parts of a live system are; every path can be another in a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,10 @@ pub struct Source {
     pub edition: Spec,
     /// Account files of the image.
     pub accounts: Accounts,
-    /// What the image offers.
+    /// What the image can do.
     pub features: Features,
+    /// What the image lets one choose from.
+    pub offers: Offers,
 }
 
 /// What the image has that changes which files are written.
@@ -62,7 +64,8 @@ impl Source {
         let edition = serde_json::from_slice(&edition).map_err(Error::Edition)?;
         let accounts = Accounts::read(&paths.image_root)?;
         let features = Features::of(&paths.image_root);
-        Ok(Self { paths, manifest_bytes, signature_bytes, manifest, edition, accounts, features })
+        let offers = Offers::read(&paths.image_root);
+        Ok(Self { paths, manifest_bytes, signature_bytes, manifest, edition, accounts, features, offers })
     }
 
     /// Size and digest of a file that every medium has.
