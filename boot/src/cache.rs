@@ -16,9 +16,6 @@ use crate::error::{Error, Result};
 /// Results that are kept of each stage.
 const KEEP: usize = 8;
 
-/// Raise this to make every cached result stale after a change of the stages' code.
-const GENERATION: &str = "1";
-
 /// The cache directory.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -30,9 +27,11 @@ pub struct Cache {
 pub struct Key(Sha256);
 
 impl Key {
-    /// Starts with the stage's name.
+    /// Starts with the stage's name. A stage whose code makes other bytes of the same inputs changes this name
+    /// (`image-2`), which makes its cached results stale.
     pub fn new(stage: &str) -> Self {
-        Self(Sha256::new()).with(GENERATION).with(stage)
+        // The first input is the format of the keys themselves.
+        Self(Sha256::new()).with("1").with(stage)
     }
 
     /// Adds an input. Inputs of different length never run together.
