@@ -10,7 +10,7 @@ use aegis_core::{
     key::KeyRole,
     manifest::{ImageKind, Manifest},
 };
-use aegis_editions::Spec;
+use aegis_editions::{Spec, derive::tree};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 
@@ -59,6 +59,12 @@ enum EditionVerb {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Writes the files that are derived from the specifications
+    Derive {
+        /// Write nothing; fail when a file is stale
+        #[arg(long)]
+        check: bool,
     },
 }
 
@@ -209,10 +215,11 @@ fn edition(verb: EditionVerb) -> Result<()> {
             let text = if json {
                 serde_json::to_string_pretty(&spec).unwrap_or_default()
             } else {
-                format!("{spec:#?}")
+                toml::to_string_pretty(&spec).unwrap_or_default()
             };
             println!("{}", text.trim_end());
         }
+        EditionVerb::Derive { check } => return derive_files(&workspace(None)?, check),
     }
     Ok(())
 }
@@ -220,6 +227,17 @@ fn edition(verb: EditionVerb) -> Result<()> {
 fn load(id: &str) -> Result<Spec> {
     let edition: Edition = id.parse().map_err(Error::Edition)?;
     Spec::load(edition).map_err(Error::Spec)
+}
+
+fn derive_files(workspace: &Path, check: bool) -> Result<()> {
+    for stale in tree::stale(workspace).map_err(Error::Spec)? {
+        if check {
+            return Err(Error::Stale(stale.path.display().to_string()));
+        }
+        stale.write().map_err(Error::Spec)?;
+        println!("{}", stale.path.display());
+    }
+    Ok(())
 }
 
 fn build(args: BuildArgs) -> Result<()> {
