@@ -21,6 +21,11 @@ use crate::{
     verify, vm,
 };
 
+/// Prints a line for a person or program. A reader that closed the pipe has what it wanted.
+macro_rules! say {
+    ($($part:tt)*) => {{ use std::io::Write; writeln!(std::io::stdout(), $($part)*).ok(); }};
+}
+
 /// Builds, signs, verifies and runs media of Aegis OS
 #[derive(Parser)]
 #[command(name = "aegis", version, max_term_width = 80)]
@@ -203,11 +208,11 @@ fn edition(verb: EditionVerb) -> Result<()> {
     match verb {
         EditionVerb::List { json: true } => {
             let specs = Spec::all().map_err(Error::Spec)?;
-            println!("{}", serde_json::to_string_pretty(&specs).unwrap_or_default());
+            say!("{}", serde_json::to_string_pretty(&specs).unwrap_or_default());
         }
         EditionVerb::List { json: false } => {
             for spec in Spec::all().map_err(Error::Spec)? {
-                println!("{:<10} {:<14} {}", spec.id, spec.name, spec.tagline);
+                say!("{:<10} {:<14} {}", spec.id, spec.name, spec.tagline);
             }
         }
         EditionVerb::Show { edition, json } => {
@@ -217,7 +222,7 @@ fn edition(verb: EditionVerb) -> Result<()> {
             } else {
                 toml::to_string_pretty(&spec).unwrap_or_default()
             };
-            println!("{}", text.trim_end());
+            say!("{}", text.trim_end());
         }
         EditionVerb::Derive { check } => return derive_files(&workspace(None)?, check),
     }
@@ -235,7 +240,7 @@ fn derive_files(workspace: &Path, check: bool) -> Result<()> {
             return Err(Error::Stale(stale.path.display().to_string()));
         }
         stale.write().map_err(Error::Spec)?;
-        println!("{}", stale.path.display());
+        say!("{}", stale.path.display());
     }
     Ok(())
 }
@@ -267,7 +272,7 @@ fn build(args: BuildArgs) -> Result<()> {
     let mut progress = Progress::new(args.json, pipeline::STAGES);
     let built = pipeline::build(&request, &mut progress)?;
     if args.json {
-        println!("{}", json!({"event": "built", "iso": built.iso, "id": built.manifest.id}));
+        say!("{}", json!({"event": "built", "iso": built.iso, "id": built.manifest.id}));
     }
     Ok(())
 }
@@ -281,7 +286,7 @@ fn verify_iso(file: &Path, key: Option<PathBuf>, keys: Option<PathBuf>, json: bo
     let report = verify::iso(file, &[key], &mut progress)?;
     let Manifest { edition, version, channel, id, .. } = &report.manifest;
     if json {
-        println!(
+        say!(
             "{}",
             json!({
                 "event": "verified", "edition": edition, "version": version, "channel": channel, "id": id,
@@ -291,7 +296,7 @@ fn verify_iso(file: &Path, key: Option<PathBuf>, keys: Option<PathBuf>, json: bo
         );
     } else {
         let mark = if report.key.development { ", a development key" } else { "" };
-        println!(
+        say!(
             "{}: Aegis OS {edition} {version} ({channel}), whole and signed by {}{mark}",
             file.display(),
             report.key.id
@@ -307,7 +312,7 @@ fn generate(dir: Option<PathBuf>, days: u32, production: bool, if_missing: bool)
         Err(error) => Err(error),
         Ok(made) => {
             for key in made {
-                println!("{:<8} {}  {}", key.role, key.id, directory.display());
+                say!("{:<8} {}  {}", key.role, key.id, directory.display());
             }
             Ok(())
         }

@@ -1,5 +1,6 @@
 //! What `aegis` promises on bad input: what happened, to what, what to do next, the exit code, and nothing
 //! half-written under a final name.
+#![expect(clippy::unwrap_used, reason = "a test ends with the failure")]
 
 use std::{
     collections::BTreeSet,
@@ -40,7 +41,7 @@ impl Place {
     }
 
     /// Arguments of a build that writes only here.
-    fn build<'a>(&self, more: &[&'a str]) -> Vec<String> {
+    fn build(&self, more: &[&str]) -> Vec<String> {
         let mut args: Vec<String> = ["iso", "build", "--edition", "server", "--out"].map(String::from).into();
         args.push(self.path("out").display().to_string());
         args.extend(["--binaries".into(), self.path("binaries").display().to_string()]);
