@@ -25,7 +25,7 @@ pub(crate) enum Error {
     /// The key ring of the initramfs is not one.
     KeyRing(serde_json::Error),
     /// Nothing that matches came up.
-    NotFound { wanted: String, seconds: u64, disks: usize },
+    NotFound { wanted: String, seconds: u64, devices: usize },
     /// The signature does not fit or its key is not trusted.
     Signature { device: String, source: VerifyError },
     /// The signature is good, but the document cannot be used.
@@ -67,8 +67,8 @@ impl fmt::Display for Error {
             }
             Self::Os { action, what, .. } => write!(f, "cannot {action} {what}"),
             Self::KeyRing(_) => f.write_str("/aegis/keys.json is not a key ring"),
-            Self::NotFound { wanted, seconds, disks } => {
-                write!(f, "{wanted} was not found within {seconds} s; {disks} block devices were looked at")
+            Self::NotFound { wanted, seconds, devices } => {
+                write!(f, "{wanted} was not found within {seconds} s; block devices looked at: {devices}")
             }
             Self::Signature { device, .. } => {
                 write!(f, "the manifest on {device} is not trusted")

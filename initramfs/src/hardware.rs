@@ -34,7 +34,7 @@ const EVENT_BUFFER: usize = 8192;
 /// What the thread reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// A disk or partition is new or changed; its name.
+    /// A disk or partition came, went or changed; its name.
     Block(String),
     /// Events were lost: every block device has to be looked at again.
     Rescan,
@@ -156,7 +156,7 @@ impl Follower {
         if let (Some(modalias), "add" | "change") = (&event.modalias, event.action.as_str()) {
             self.load_for(modalias);
         }
-        if let Some(name) = event.new_block_device() {
+        if let Some(name) = event.block_device() {
             self.tell(Notice::Block(name.to_string()));
         }
         gap

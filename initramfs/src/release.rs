@@ -48,6 +48,16 @@ impl Release {
     }
 }
 
+#[cfg(test)]
+impl Release {
+    /// The release of the fixture.
+    pub(crate) fn sample() -> Self {
+        let keys: Vec<PublicKey> = serde_json::from_slice(tests::KEYS).expect("the fixture is a key ring");
+        let verified = Self::verify(&keys, "sr0", tests::MANIFEST.to_vec(), tests::SIGNATURE.to_vec());
+        verified.map_err(|(error, _)| error).expect("the fixture is signed")
+    }
+}
+
 fn claimed_id(bytes: &[u8]) -> Option<MediumId> {
     #[derive(Deserialize)]
     struct Claim {
@@ -63,9 +73,9 @@ mod tests {
     use super::*;
 
     /// Made with `openssl genrsa 3072` and `openssl dgst -sha256 -sign`; the private key was thrown away.
-    const MANIFEST: &[u8] = include_bytes!("../tests/fixtures/signed-release/manifest.json");
-    const SIGNATURE: &[u8] = include_bytes!("../tests/fixtures/signed-release/manifest.json.sig");
-    const KEYS: &[u8] = include_bytes!("../tests/fixtures/signed-release/keys.json");
+    pub(super) const MANIFEST: &[u8] = include_bytes!("../tests/fixtures/signed-release/manifest.json");
+    pub(super) const SIGNATURE: &[u8] = include_bytes!("../tests/fixtures/signed-release/manifest.json.sig");
+    pub(super) const KEYS: &[u8] = include_bytes!("../tests/fixtures/signed-release/keys.json");
 
     fn keys() -> Vec<PublicKey> {
         serde_json::from_slice(KEYS).unwrap()
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_signed_release_is_accepted_with_its_bytes() {
-        let release = verify(&keys(), MANIFEST).unwrap();
+        let release = Release::sample();
         assert_eq!(release.manifest.version, "0.1.0");
         assert_eq!((release.bytes.as_slice(), release.signature.as_slice()), (MANIFEST, SIGNATURE));
     }

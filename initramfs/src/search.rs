@@ -9,12 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aegis_core::{
-    cmdline::{BootParams, Target},
-    install::{InstallId, Role},
-    key::PublicKey,
-    slot::Slot,
-};
+use aegis_core::{cmdline::BootParams, install::InstallId, key::PublicKey, slot::Slot};
 
 use crate::{
     block::{self, BlockDevice},
@@ -24,6 +19,7 @@ use crate::{
     release::Release,
 };
 
+mod decide;
 pub(crate) mod examine;
 pub(crate) mod wait;
 
@@ -77,18 +73,20 @@ pub(crate) type Seen = BTreeMap<String, (BlockDevice, Verdict)>;
 
 /// Searches until the target is found or waiting is in vain. `seen` is filled as the search goes.
 pub(crate) fn search(settings: &Settings, hardware: &Hardware, seen: &mut Seen) -> Result<Found, Error> {
+    let target = &settings.params.target;
     let mut wait = Wait::new(Instant::now(), Duration::from_secs(settings.params.wait.into()));
     let mut pending = all_devices();
     seen.clear();
     loop {
         look_at(settings, pending, seen);
-        if let Some(found) = take_match(&settings.params.target, seen) {
+        if let Some(found) = decide::take_match(target, seen) {
             return Ok(found);
         }
-        let refused = seen.values().any(|(_, verdict)| matches!(verdict, Verdict::Refused { .. }));
-        match wait.next(Instant::now(), refused) {
-            Next::GiveUp => return Err(failure(settings, &wait, seen)),
-            Next::Tell => log::notice(&waiting_line(&settings.params, wait.usb_without_disk(), seen)),
+        match wait.next(Instant::now(), decide::refused(seen).is_some()) {
+            Next::GiveUp => {
+                return Err(decide::failure(target, wait.elapsed(Instant::now()).as_secs(), seen));
+            }
+            Next::Tell => log::notice(&decide::waiting_line(&settings.params, wait.usb_without_disk(), seen)),
             Next::Wait => {}
         }
         pending = not_ready(seen);
@@ -108,20 +106,22 @@ fn all_devices() -> BTreeSet<String> {
 }
 
 fn not_ready(seen: &Seen) -> BTreeSet<String> {
-    let waits =
-        |(_, (_, verdict)): &(&String, &(BlockDevice, Verdict))| matches!(verdict, Verdict::NotReady(_));
-    seen.iter().filter(waits).map(|(name, _)| name.clone()).collect()
+    let waits = seen.values().filter(|(_, verdict)| matches!(verdict, Verdict::NotReady(_)));
+    waits.map(|(device, _)| device.name.clone()).collect()
 }
 
 /// Examines devices, whole ones before their partitions: a hybrid image is visible as both.
 fn look_at(settings: &Settings, names: BTreeSet<String>, seen: &mut Seen) {
-    let read = |name: String| {
-        BlockDevice::from_sysfs(Path::new(SYS), &name)
-            .inspect_err(|e| log::debug(&format!("{name} went away: {e}")))
-            .ok()
-            .flatten()
-    };
-    let mut devices: Vec<BlockDevice> = names.into_iter().filter_map(read).collect();
+    let mut devices = Vec::new();
+    for name in names {
+        match BlockDevice::from_sysfs(Path::new(SYS), &name) {
+            Ok(device) => devices.extend(device),
+            Err(error) => {
+                log::debug(&format!("{name} went away: {error}"));
+                seen.remove(&name);
+            }
+        }
+    }
     devices.sort();
     for device in devices {
         let verdict = examine::examine(settings, &device);
@@ -141,81 +141,4 @@ fn look_at(settings: &Settings, names: BTreeSet<String>, seen: &mut Seen) {
 pub(crate) fn describe(device: &BlockDevice) -> String {
     let size = block::human_size(device.size);
     format!("{} ({size}{}{})", device.name, if device.model.is_empty() { "" } else { ", " }, device.model)
-}
-
-/// Takes the match out of the list when everything that the target needs is there.
-fn take_match(target: &Target, seen: &mut Seen) -> Option<Found> {
-    match *target {
-        Target::Medium(_) => {
-            let name = find(seen, None, |verdict| matches!(verdict, Verdict::Medium(_)))?;
-            let (device, release) = take(seen, &name)?;
-            Some(Found { release, place: Place::Medium(device) })
-        }
-        Target::Installed { id, slot } => {
-            let name = find(seen, None, |verdict| matches!(verdict, Verdict::Slot(_)))?;
-            let disk = seen.get(&name)?.0.disk();
-            let data = find(seen, Some(disk), |verdict| matches!(verdict, Verdict::Data))?;
-            let data = seen.get(&data)?.0.clone();
-            let (partition, release) = take(seen, &name)?;
-            Some(Found { release, place: Place::Slot { id, slot, partition, data } })
-        }
-    }
-}
-
-/// The device and its release, which leaves a note of it in the list.
-fn take(seen: &mut Seen, name: &str) -> Option<(BlockDevice, Release)> {
-    let (device, verdict) = seen.get_mut(name)?;
-    let note = Verdict::Foreign(verdict.to_string());
-    match std::mem::replace(verdict, note) {
-        Verdict::Medium(release) | Verdict::Slot(release) => Some((device.clone(), *release)),
-        other => {
-            *verdict = other;
-            None
-        }
-    }
-}
-
-/// The first device with such a verdict, on the given disk when one is given.
-fn find(seen: &Seen, disk: Option<&str>, is_it: impl Fn(&Verdict) -> bool) -> Option<String> {
-    seen.iter()
-        .find(|(_, (device, verdict))| is_it(verdict) && disk.is_none_or(|disk| device.disk() == disk))
-        .map(|(name, _)| name.clone())
-}
-
-/// The most telling reason: something that was refused, then a slot without its data, then nothing at all.
-fn failure(settings: &Settings, wait: &Wait, seen: &mut Seen) -> Error {
-    for (_, verdict) in seen.values_mut() {
-        if let Some(error) = verdict.take_error() {
-            return error;
-        }
-    }
-    if let Target::Installed { id, .. } = settings.params.target
-        && let Some(slot) = find(seen, None, |verdict| matches!(verdict, Verdict::Slot(_)))
-    {
-        let guid = id.partition_guid(Role::Data).to_string();
-        return Error::NoDataPartition { guid, slot_device: slot };
-    }
-    Error::NotFound {
-        wanted: wanted(&settings.params.target),
-        seconds: wait.elapsed(Instant::now()).as_secs(),
-        disks: seen.len(),
-    }
-}
-
-fn wanted(target: &Target) -> String {
-    match target {
-        Target::Medium(id) => format!("the medium {id}"),
-        Target::Installed { id, slot } => format!("slot {slot} of the installation {id}"),
-    }
-}
-
-fn waiting_line(params: &BootParams, usb_without_disk: bool, seen: &Seen) -> String {
-    let refused = seen.iter().find(|(_, (_, verdict))| matches!(verdict, Verdict::Refused { .. }));
-    let state = match (refused, seen.len()) {
-        (Some((name, _)), _) => format!("{name} was refused"),
-        _ if usb_without_disk => "a USB disk is starting".to_string(),
-        (None, 0) => "no disk is there yet".to_string(),
-        (None, count) => format!("none of {count} block devices is it"),
-    };
-    format!("waiting for {}, at most {} s: {state}", wanted(&params.target), params.wait)
 }

@@ -37,10 +37,11 @@ impl Uevent {
         }
     }
 
-    /// A disk or partition that is new or whose medium changed: its name in `/sys/class/block`.
-    pub(crate) fn new_block_device(&self) -> Option<&str> {
-        let new = self.subsystem == "block" && matches!(self.action.as_str(), "add" | "change");
-        new.then(|| self.path.rsplit('/').next()).flatten()
+    /// A disk or partition that came, went or changed its medium: its name in `/sys/class/block`.
+    pub(crate) fn block_device(&self) -> Option<&str> {
+        let is_news =
+            self.subsystem == "block" && matches!(self.action.as_str(), "add" | "change" | "remove");
+        is_news.then(|| self.path.rsplit('/').next()).flatten()
     }
 
     /// Whether the event is evidence that a disk is on its way to its block device.
@@ -82,14 +83,14 @@ DEVPATH=/devices/x\0SUBSYSTEM=usb\0MODALIAS=usb:v46F4p0001d0000dc00dsc00dp00ic08
         assert_eq!(event.sequence, Some(1412));
         assert!(is_usb_storage(event.modalias.as_deref().unwrap()));
         assert!(event.is_progress());
-        assert_eq!(event.new_block_device(), None);
+        assert_eq!(event.block_device(), None);
     }
 
     #[test]
     fn message_of_a_disk() {
         let bytes = b"change@/devices/pci0000:00/ata2/host1/target1:0:0/1:0:0:0/block/sr0\0SUBSYSTEM=block\0";
         let event = Uevent::from_message(bytes).unwrap();
-        assert_eq!(event.new_block_device(), Some("sr0"));
+        assert_eq!(event.block_device(), Some("sr0"));
         assert!(!event.is_progress());
     }
 

@@ -103,7 +103,12 @@ fn examine_medium(settings: &Settings, device: &BlockDevice, id: MediumId) -> Ve
     if let Err(error) =
         mount::mount(&source, Path::new(MEDIUM), "iso9660", Flags::READ_ONLY | Flags::DATA_ONLY, "")
     {
-        return Verdict::Foreign(format!("`{}` cannot be mounted: {error}", volume.label));
+        let Volume { label, size } = &volume;
+        return Verdict::Foreign(if device.size < *size {
+            format!("`{label}` is incomplete, {size} bytes are needed, and cannot be mounted: {error}")
+        } else {
+            format!("`{label}` cannot be mounted: {error}")
+        });
     }
     let verdict = examine_files(settings, device, &volume, id);
     if !matches!(verdict, Verdict::Medium(_))
