@@ -312,6 +312,28 @@ fn too_little_room_for_temporary_files_is_found_before_the_disk_is_touched() {
 }
 
 #[test]
+fn a_machine_that_reads_gets_every_step_and_the_end() {
+    let fixture = Fixture::new();
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
+    let events = |output: std::process::Output| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let seen = events(fixture.install(&disk, "--json"));
+    let steps: Vec<_> =
+        seen.iter().filter(|e| e["event"] == "done").map(|e| e["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["prepare", "wipe", "image", "boot-files", "data", "verify", "slot", "table"]);
+    assert_eq!(seen.last().unwrap()["event"], "installed");
+    fs::write(fixture.path("medium/aegis/root.img"), vec![0; 5 << 20]).unwrap();
+    let seen = events(fixture.install(&disk, "--json"));
+    let last = seen.last().unwrap();
+    assert_eq!(
+        (&last["event"], &last["disk"], &last["code"]),
+        (&"failed".into(), &"not-installed".into(), &1.into())
+    );
+}
+
+#[test]
 fn one_installer_at_a_time() {
     let fixture = Fixture::new();
     let disk = fixture.disk("aegis-test.img", 8 * GIB);
