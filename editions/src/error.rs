@@ -32,6 +32,13 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A derived file cannot be written.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Not TOML of this shape: a syntax error, a misspelt key, a value of the wrong type.
     Parse {
         /// Where.
@@ -66,6 +73,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, .. } => write!(f, "cannot read `{}`", path.display()),
+            Self::Write { path, .. } => write!(f, "cannot write `{}`", path.display()),
             Self::Parse { at, message } if at.key.is_empty() => write!(f, "{at}: {message}"),
             Self::Parse { at, message } => write!(f, "{at}: `{}`: {message}", at.key),
             Self::Missing { at } => write!(f, "{at}: `{}` is missing", at.key),
@@ -81,7 +89,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Read { source, .. } => Some(source),
+            Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -91,6 +99,7 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } => "name a directory that holds one <id>.toml for each edition".into(),
+            Self::Write { .. } => "check that the source tree can be written to".into(),
             Self::Parse { at, .. } => format!("correct {at}; editions/README.md lists every key"),
             Self::Missing { at } if at.key.contains('.') => {
                 format!("write `{}` into {}, or inherit from an edition that has it", at.key, at.file)

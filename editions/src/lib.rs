@@ -4,12 +4,15 @@
 //! out was validated. This crate reads those files and computes; it does not know how an image is built.
 #![forbid(unsafe_code)]
 
+pub mod derive;
 mod error;
 mod raw;
+pub mod registry;
 mod resolve;
 mod source;
 pub mod spec;
 mod validate;
 
 pub use error::{Error, Location};
+pub use registry::Registry;
 pub use spec::Spec;

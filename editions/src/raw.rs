@@ -104,6 +104,9 @@ pub(crate) struct Services {
 pub(crate) struct Entitlements {
     #[serde(default)]
     pub flags: Vec<String>,
+    /// Flags that are inherited and not granted here.
+    #[serde(default)]
+    pub remove: BTreeSet<String>,
     #[serde(default)]
     pub limits: BTreeMap<String, i64>,
 }

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) fn resolve(source: Source<'_>, edition: Edition) -> Result<Spec, Error> {
     let chain = Chain::read(source, edition)?;
     let spec = chain.spec()?;
-    validate::spec(&spec, &chain)?;
+    validate::spec(&spec, &source.registry()?, &chain)?;
     Ok(spec)
 }
 
@@ -115,55 +115,59 @@ impl Chain {
     }
 
     fn entitlements(&self) -> Result<Entitlements, Error> {
-        let flags = self.appended("entitlements.flags", |raw| &raw.entitlements.flags)?;
+        let flags = self.merged(
+            "entitlements.remove",
+            |raw| &raw.entitlements.remove,
+            |raw| keyed("entitlements.flags", &raw.entitlements.flags),
+        )?;
         let limits = self.files.iter().rev().flat_map(|file| file.raw.entitlements.limits.clone());
         Ok(Entitlements { flags: flags.into_iter().collect(), limits: limits.collect() })
     }
 
-    /// What an inherited list has is removed first, then the file's own names are added.
     fn packages(&self) -> Result<Vec<String>, Error> {
-        let mut names = BTreeSet::new();
-        for file in self.files.iter().rev() {
-            let packages = &file.raw.packages;
-            if let Some(stale) = packages.remove.iter().find(|name| !names.contains(*name)) {
-                return Err(invalid(
-                    file.place("packages.remove"),
-                    format!("`{stale}` is not inherited"),
-                    format!("remove `{stale}` from the list"),
-                ));
-            }
-            names.retain(|name| !packages.remove.contains(name));
-            for (group, list) in &packages.add {
-                let key = format!("packages.add.{group}");
-                list.iter().try_for_each(|name| self.insert(&mut names, name, file, &key))?;
-            }
-        }
-        Ok(names.into_iter().collect())
+        let grouped = |raw| {
+            let raw: &Raw = raw;
+            raw.packages
+                .add
+                .iter()
+                .flat_map(|(group, list)| keyed(&format!("packages.add.{group}"), list))
+                .collect()
+        };
+        self.merged("packages.remove", |raw| &raw.packages.remove, grouped).map(sorted)
     }
 
     fn appended(&self, key: &str, list: impl Fn(&Raw) -> &Vec<String>) -> Result<Vec<String>, Error> {
-        let mut seen = BTreeSet::new();
-        let mut all = Vec::new();
-        for file in self.files.iter().rev() {
-            for name in list(&file.raw) {
-                self.insert(&mut seen, name, file, key)?;
-                all.push(name.clone());
-            }
-        }
-        Ok(all)
+        static NOTHING: BTreeSet<String> = BTreeSet::new();
+        self.merged(key, |_| &NOTHING, |raw| keyed(key, list(raw)))
     }
 
-    fn insert(&self, seen: &mut BTreeSet<String>, name: &str, file: &File, key: &str) -> Result<(), Error> {
-        if seen.insert(name.into()) {
-            return Ok(());
+    /// From the root of the chain down: a file first removes what it inherits and does not want, then adds its own.
+    /// `added` gives each name with the key that it is written below.
+    fn merged<'a>(
+        &'a self,
+        remove_key: &str,
+        removed: impl Fn(&'a Raw) -> &'a BTreeSet<String>,
+        added: impl Fn(&'a Raw) -> Vec<(String, &'a String)>,
+    ) -> Result<Vec<String>, Error> {
+        let mut names: Vec<String> = Vec::new();
+        for file in self.files.iter().rev() {
+            let unwanted = removed(&file.raw);
+            if let Some(stale) = unwanted.iter().find(|name| !names.contains(*name)) {
+                let hint = format!("remove `{stale}` from the list");
+                return Err(invalid(file.place(remove_key), format!("`{stale}` is not inherited"), hint));
+            }
+            names.retain(|name| !unwanted.contains(name));
+            for (key, name) in added(&file.raw) {
+                if names.contains(name) {
+                    let parent =
+                        file.raw.inherit.map_or(String::new(), |e| format!(", or inherited from {e}"));
+                    let problem = format!("`{name}` is there twice{parent}");
+                    return Err(invalid(file.place(&key), problem, format!("remove one `{name}`")));
+                }
+                names.push(name.clone());
+            }
         }
-        let parent =
-            file.raw.inherit.map_or(String::new(), |edition| format!(", or inherited from {edition}"));
-        Err(invalid(
-            file.place(key),
-            format!("`{name}` is there twice{parent}"),
-            format!("remove one `{name}`"),
-        ))
+        Ok(names)
     }
 
     fn own<T>(&self, key: &str, value: Option<T>) -> Result<T, Error> {
@@ -182,6 +186,10 @@ impl Chain {
 /// [`Error::Invalid`], shorter to write.
 pub(crate) fn invalid(at: Location, problem: impl Into<String>, hint: impl Into<String>) -> Error {
     Error::Invalid { at, problem: problem.into(), hint: hint.into() }
+}
+
+fn keyed<'a>(key: &str, list: &'a [String]) -> Vec<(String, &'a String)> {
+    list.iter().map(|name| (key.to_owned(), name)).collect()
 }
 
 fn sorted(mut list: Vec<String>) -> Vec<String> {

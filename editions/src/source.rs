@@ -1,6 +1,6 @@
 //! Where specifications come from, and on which line a key is.
 //!
-//! Invariant: this is the only module that opens a file.
+//! Invariant: nothing but this module opens a specification.
 
 use std::{borrow::Cow, fs, path::Path};
 
@@ -10,7 +10,12 @@ use toml::de::{DeTable, DeValue};
 use crate::{
     error::{Error, Location},
     raw::Raw,
+    registry::Registry,
+    resolve::invalid,
 };
+
+/// The list of entitlements, beside the editions.
+const REGISTRY: &str = "entitlements.toml";
 
 /// Where the files are.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +41,32 @@ impl Source<'_> {
         let name = self.file(edition);
         let text = match self {
             Self::Embedded => Cow::Borrowed(embedded(edition)),
-            Self::Directory(_) => Cow::Owned(
-                fs::read_to_string(&name)
-                    .map_err(|source| Error::Read { path: name.clone().into(), source })?,
-            ),
+            Self::Directory(_) => Cow::Owned(read(&name)?),
         };
         let raw = toml::from_str(&text).map_err(|error| parse_error(&name, &text, &error))?;
         Ok(File { edition, raw, name, text })
+    }
+
+    /// Reads the list of entitlements.
+    pub(crate) fn registry(self) -> Result<Registry, Error> {
+        let (name, text) = match self {
+            Self::Embedded => (REGISTRY.to_owned(), Cow::Borrowed(include_str!("../entitlements.toml"))),
+            Self::Directory(directory) => {
+                let name = directory.join(REGISTRY).display().to_string();
+                let text = Cow::Owned(read(&name)?);
+                (name, text)
+            }
+        };
+        let registry: Registry = toml::from_str(&text).map_err(|error| parse_error(&name, &text, &error))?;
+        match registry.flags.iter().find(|(_, flag)| flag.packages.is_empty() != flag.enforced_by.is_some()) {
+            None => Ok(registry),
+            Some((flag, _)) => {
+                let key = format!("flags.{flag}");
+                let at = Location { line: line_of(&text, &key), file: name, key };
+                let hint = "write either `packages` or `enforced_by`, and not both";
+                Err(invalid(at, "nothing, or more than one thing, keeps the promise", hint))
+            }
+        }
     }
 
     /// A place of which no line is known.
@@ -67,20 +91,28 @@ impl File {
 
     /// The line of a dotted key, from 1.
     pub(crate) fn line_of(&self, key: &str) -> Option<usize> {
-        // The same text was parsed before, so an error cannot occur here.
-        let document = DeTable::parse(&self.text).ok()?;
-        let mut table = document.get_ref();
-        let mut found = None;
-        for part in key.split('.') {
-            let (name, value) = table.get_key_value(part)?;
-            found = Some(name.span().start);
-            match value.get_ref() {
-                DeValue::Table(inner) => table = inner,
-                _ => break,
-            }
-        }
-        found.map(|offset| line_at(&self.text, offset))
+        line_of(&self.text, key)
     }
+}
+
+fn read(path: &str) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    // The same text was parsed before, so an error cannot occur here.
+    let document = DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    let mut found = None;
+    for part in key.split('.') {
+        let (name, value) = table.get_key_value(part)?;
+        found = Some(name.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    found.map(|offset| line_at(text, offset))
 }
 
 fn parse_error(file: &str, text: &str, error: &toml::de::Error) -> Error {

@@ -101,6 +101,14 @@ impl Spec {
         resolve::resolve(Source::Directory(directory), edition)
     }
 
+    /// Every specification in `directory`, in the order of [`Edition::ALL`].
+    ///
+    /// # Errors
+    /// As [`Spec::load_from`] and [`Spec::all`].
+    pub fn all_from(directory: &Path) -> Result<Vec<Self>, Error> {
+        resolve::all(Source::Directory(directory))
+    }
+
     /// Checks that every overlay is a directory below `directory`.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use aegis_core::edition::Edition;
 
 use crate::{
     error::Error,
+    registry::Registry,
     resolve::{Chain, invalid},
     source::Source,
     spec::{DISK_DATA_MIB, DISK_FIXED_MIB, Desktop, Spec},
@@ -31,10 +32,10 @@ const FOREIGN: [&str; 9] = [
 const COMPONENTS: [&str; 4] = ["main", "contrib", "non-free", "non-free-firmware"];
 
 /// One edition by itself.
-pub(crate) fn spec(spec: &Spec, chain: &Chain) -> Result<(), Error> {
+pub(crate) fn spec(spec: &Spec, registry: &Registry, chain: &Chain) -> Result<(), Error> {
     let checks: [fn(&Spec) -> Option<Violation>; 12] =
         [words, colours, prefix, price, upgrades, archive, packages, overlays, units, disk, security, limits];
-    match checks.iter().find_map(|check| check(spec)) {
+    match checks.iter().find_map(|check| check(spec)).or_else(|| entitlements(spec, registry)) {
         None => Ok(()),
         Some((key, problem, hint)) => Err(invalid(chain.place(&key), problem, hint)),
     }
@@ -266,19 +267,23 @@ fn limits(spec: &Spec) -> Option<Violation> {
         let hint = "remove the key for unlimited calls";
         return Some(violation("service.api_calls_per_month", "0 calls are none", hint));
     }
-    let snake = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-    };
-    let names = spec.entitlements.flags.iter().map(|name| ("entitlements.flags", name));
-    let limits = spec.entitlements.limits.keys().map(|name| ("entitlements.limits", name));
-    if let Some((key, name)) = names.chain(limits).find(|(_, name)| !snake(name)) {
-        return Some(violation(
-            key,
-            format!("`{name}` is not snake_case"),
-            "write lower case and underscores",
-        ));
-    }
     let (name, value) = spec.entitlements.limits.iter().find(|(_, value)| **value < -1)?;
     Some(violation("entitlements.limits", format!("{name} is {value}"), "write -1 for unlimited"))
+}
+
+/// Everything granted is known, and the packages that stand for a flag are in the edition.
+fn entitlements(spec: &Spec, registry: &Registry) -> Option<Violation> {
+    if let Some(limit) = spec.entitlements.limits.keys().find(|name| !registry.limits.contains_key(*name)) {
+        let hint = "write it into entitlements.toml, with what enforces it";
+        return Some(violation("entitlements.limits", format!("`{limit}` is unknown"), hint));
+    }
+    spec.entitlements.flags.iter().find_map(|name| {
+        let Some(flag) = registry.flags.get(name) else {
+            let hint = "write it into entitlements.toml, with the packages that stand for it";
+            return Some(violation("entitlements.flags", format!("`{name}` is unknown"), hint));
+        };
+        let missing = flag.packages.iter().find(|package| !spec.packages.contains(package))?;
+        let hint = format!("add `{missing}` to the packages, or remove the flag");
+        Some(violation("entitlements.flags", format!("`{name}` takes `{missing}`, which is not there"), hint))
+    })
 }
