@@ -308,6 +308,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_valid_with_and_without_its_comments() {
+        let text = include_str!("../answers.example.toml");
+        assert_eq!(parse(text).unwrap().problems(), []);
+        let all = text.replace("mode = \"dhcp\"\n#mode", "mode").replace("\n#", "\n");
+        let all: String =
+            all.lines().filter(|line| !line.starts_with(' ')).map(|line| format!("{line}\n")).collect();
+        assert_eq!(parse(&all).unwrap().problems(), []);
+        assert_eq!(parse(&all).unwrap().edition, Some(Edition::Server));
+    }
+
+    #[test]
     fn a_misspelt_name_is_an_error_everywhere() {
         for (good, bad) in [
             ("hostname", "hostnam"),

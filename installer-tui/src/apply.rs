@@ -98,9 +98,8 @@ pub fn apply_to(
     target: &dyn Target,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let mut run = Run { plan, context, target, observer, written: false };
+    let mut run = Run { plan, context, target, observer };
     let staged = run.step(Step::Prepare, |run, meter| staging::stage(run.plan, run.context, meter))?;
-    run.written = true;
     run.step(Step::Wipe, |run, _| table::wipe(run.plan, run.target))?;
     run.step(Step::Image, |run, meter| slot::write_image(run.plan, run.context.source, run.target, meter))?;
     run.step(Step::BootFiles, |run, meter| esp::write(run.plan, run.context.source, run.target, meter))?;
@@ -122,7 +121,6 @@ struct Run<'a> {
     context: Context<'a>,
     target: &'a dyn Target,
     observer: &'a mut dyn Observer,
-    written: bool,
 }
 
 impl<'a> Run<'a> {
@@ -132,18 +130,28 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl FnOnce(&Parts<'a>, &mut Meter<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let disk = if self.written { DiskState::NotInstalled } else { DiskState::Untouched };
-        let failed = |source| Error::Step { step, disk, source: Box::new(source) };
+        let failed = |disk| move |source| Error::Step { step, disk, source: Box::new(source) };
+        let (before, during, after) = disk_states(step);
         let parts = Parts { plan: self.plan, context: self.context, target: self.target };
         let total = total(step, self.plan);
-        let mut meter = Meter::start(self.observer, step, total).map_err(failed)?;
-        let result = work(&parts, &mut meter).map_err(failed)?;
+        let mut meter = Meter::start(self.observer, step, total).map_err(failed(before))?;
+        let result = work(&parts, &mut meter).map_err(failed(during))?;
         match meter.finish() {
             // After the last write nothing is left to stop.
             Err(Error::Cancelled) if step == Step::Table => {}
-            other => other.map_err(failed)?,
+            other => other.map_err(failed(after))?,
         }
         Ok(result)
+    }
+}
+
+/// What is on the disk before a step, while it runs, and after it.
+fn disk_states(step: Step) -> (DiskState, DiskState, DiskState) {
+    use DiskState::{NotInstalled, Uncertain, Untouched};
+    match step {
+        Step::Prepare => (Untouched, Untouched, Untouched),
+        Step::Wipe => (Untouched, Uncertain, NotInstalled),
+        _ => (NotInstalled, NotInstalled, NotInstalled),
     }
 }
 

@@ -186,3 +186,34 @@ fn check_answers(file: &Path) -> Result<(), Error> {
     lines::out(&format!("{}: user {}, disk with {}\n", file.display(), answers.user.name, answers.disk));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_fits_into_80_columns_and_documents_every_option() {
+        let mut root = Args::command();
+        root.build();
+        let names: Vec<String> = root.get_subcommands().map(|c| c.get_name().to_string()).collect();
+        let mut commands = vec![root.clone()];
+        commands
+            .extend(names.iter().filter(|n| *n != "help").filter_map(|n| root.find_subcommand(n).cloned()));
+        for mut command in commands {
+            for line in command.render_long_help().to_string().lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} of {}", argument.get_id(), command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_of_terminals() {
+        assert_eq!(parse_size("80x24"), Ok((80, 24)));
+        assert!(parse_size("80").is_err() && parse_size("80x").is_err() && parse_size("0x-1").is_err());
+    }
+}

@@ -125,20 +125,20 @@ pub enum Error {
 pub enum DiskState {
     /// Not a byte was written.
     Untouched,
+    /// Removing the old partition table was begun and not completed.
+    Uncertain,
     /// Its former content is gone and it has no partition table.
     NotInstalled,
-    /// The installation is whole; only something after it failed.
-    Installed,
 }
 
 impl fmt::Display for DiskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Untouched => "the disk was not changed",
+            Self::Uncertain => "the disk may be partly erased",
             Self::NotInstalled => {
                 "the disk's former content is gone; it has no partition table and does not look installed"
             }
-            Self::Installed => "the installation on the disk is complete",
         })
     }
 }

@@ -12,8 +12,22 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::error::Error;
 
-/// Device of the verified image in the running system.
-pub const IMAGE_DEVICE: &str = "/dev/mapper/aegis-root";
+/// Name that the initramfs gives the device of the verified image.
+pub const IMAGE_DEVICE: &str = "aegis-root";
+
+/// The device node: below /dev/mapper where udev makes links there, otherwise found by its name in sysfs.
+fn image_node() -> PathBuf {
+    let linked = Path::new("/dev/mapper").join(IMAGE_DEVICE);
+    let named = |block: &Path| {
+        fs::read_to_string(block.join("dm/name")).is_ok_and(|name| name.trim_end() == IMAGE_DEVICE)
+    };
+    let blocks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let found = blocks.map(|entry| entry.path()).find(|block| named(block));
+    match found.as_deref().and_then(Path::file_name) {
+        Some(name) if !linked.exists() => Path::new("/dev").join(name),
+        _ => linked,
+    }
+}
 
 /// A directory that shows the image as it was built, without what the live system changed.
 #[derive(Debug)]
@@ -33,8 +47,9 @@ impl ImageRoot {
         let directory = tempfile::Builder::new().prefix("image-").tempdir_in(state);
         let directory = directory.map_err(Error::io("make a directory in", state))?;
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        mount(Some(IMAGE_DEVICE), directory.path(), Some(kind.id()), flags, None::<&str>)
-            .map_err(|error| Error::io("mount", IMAGE_DEVICE)(error.into()))?;
+        let node = image_node();
+        mount(Some(&node), directory.path(), Some(kind.id()), flags, None::<&str>)
+            .map_err(|error| Error::io("mount", node)(error.into()))?;
         Ok(Self::Mounted(directory))
     }
 

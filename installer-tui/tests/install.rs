@@ -3,6 +3,8 @@
 //! Needs e2fsprogs, mtools, dosfstools, gdisk and GRUB's script checker, and to run as root (or in fakeroot), because files of several owners are copied.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "install/faults.rs"]
+mod faults;
 #[path = "install/fixture.rs"]
 mod fixture;
 
@@ -57,12 +59,7 @@ fn an_installation_is_complete_and_consistent() {
     check_boot_sector(&disk, partition(&disk, 1).0);
     check_slot(&fixture, &disk, root * 512, (root_end + 1) * 512);
     check_boot_files(&fixture, &disk, esp * 512);
-    let e2fsck = Command::new("e2fsck")
-        .args(["-f", "-n"])
-        .arg(format!("{}?offset={}", disk.display(), data * 512))
-        .output()
-        .unwrap();
-    assert!(e2fsck.status.success(), "{}", String::from_utf8_lossy(&e2fsck.stdout));
+    check_ext4(&disk, data * 512);
     let stats = debugfs(&disk, data * 512, "stats -h");
     let field = |name: &str| stats.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim().to_string();
     assert_eq!(field("Block count:"), ((data_end + 1 - data) / 8).to_string());
@@ -122,11 +119,18 @@ fn check_boot_files(fixture: &Fixture, disk: &Path, offset: u64) {
         }))
         .is_empty()
     );
-    run(Command::new("fsck.fat").args(["-n"]).arg({
-        let path = fixture.path("esp.img");
-        fs::write(&path, read_at(disk, offset, 1 << 30)).unwrap();
-        path
-    }));
+    check_fat(fixture, disk, offset);
+}
+
+fn check_fat(fixture: &Fixture, disk: &Path, offset: u64) {
+    let path = fixture.path("esp.img");
+    fs::write(&path, read_at(disk, offset, 1 << 30)).unwrap();
+    run(Command::new("fsck.fat").arg("-n").arg(path));
+}
+
+fn check_ext4(disk: &Path, offset: u64) {
+    let file = format!("{}?offset={offset}", disk.display());
+    run(Command::new("e2fsck").args(["-f", "-n"]).arg(file));
 }
 
 fn check_data(disk: &Path, offset: u64) {
@@ -305,6 +309,28 @@ fn too_little_room_for_temporary_files_is_found_before_the_disk_is_touched() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("are needed for a while") && text.contains("the disk was not changed"), "{text}");
     assert!(before == read_at(&disk, 0, 1 << 20));
+}
+
+#[test]
+fn a_machine_that_reads_gets_every_step_and_the_end() {
+    let fixture = Fixture::new();
+    let disk = fixture.disk("aegis-test.img", 8 * GIB);
+    let events = |output: std::process::Output| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let seen = events(fixture.install(&disk, "--json"));
+    let steps: Vec<_> =
+        seen.iter().filter(|e| e["event"] == "done").map(|e| e["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["prepare", "wipe", "image", "boot-files", "data", "verify", "slot", "table"]);
+    assert_eq!(seen.last().unwrap()["event"], "installed");
+    fs::write(fixture.path("medium/aegis/root.img"), vec![0; 5 << 20]).unwrap();
+    let seen = events(fixture.install(&disk, "--json"));
+    let last = seen.last().unwrap();
+    assert_eq!(
+        (&last["event"], &last["disk"], &last["code"]),
+        (&"failed".into(), &"not-installed".into(), &1.into())
+    );
 }
 
 #[test]

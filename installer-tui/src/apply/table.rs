@@ -2,7 +2,7 @@
 
 use aegis_core::{install::Role, manifest::path, slot::TRAILER_SIZE};
 use aegis_hw::{
-    tables::{self, boot_code, patch_core},
+    tables::{self, Region, boot_code, patch_core},
     target::Target,
 };
 
@@ -29,20 +29,30 @@ pub(super) fn wipe(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error>
 pub(super) fn write(plan: &InstallPlan, source: &Source, target: &dyn Target) -> Result<(), Error> {
     let code = if plan.bios_loader { Some(write_bios_loader(plan, source, target)?) } else { None };
     let table = tables::encode(&plan.partitions, code)?;
-    for region in &table.regions {
+    let Some((boot_sector, tables)) = table.regions.split_last() else { return Ok(()) };
+    for region in tables {
         target.write_at(region.offset, &region.bytes)?;
         // Each part is on the disk before the next one, so that a power cut leaves no boot sector without a table.
         target.sync()?;
     }
-    target.forget_cache()?;
-    for region in &table.regions {
-        let mut found = vec![0; region.bytes.len()];
-        target.read_at(region.offset, &mut found)?;
-        super::slot::compare(region.name, &region.bytes, &found)?;
+    tables.iter().try_for_each(|region| read_back(region, target))?;
+    target.write_at(boot_sector.offset, &boot_sector.bytes)?;
+    if let Err(error) = target.sync().map_err(Error::Disk).and_then(|()| read_back(boot_sector, target)) {
+        // The first error is the one to tell; a disk that fails here can refuse this as well.
+        let _ = target.write_at(boot_sector.offset, &ZEROS[..boot_sector.bytes.len()]);
+        let _ = target.sync();
+        return Err(error);
     }
     // Without it the kernel shows the old partitions until the restart that follows anyway.
     let _ = target.reread_table();
     Ok(())
+}
+
+fn read_back(region: &Region, target: &dyn Target) -> Result<(), Error> {
+    target.forget_cache()?;
+    let mut found = vec![0; region.bytes.len()];
+    target.read_at(region.offset, &mut found)?;
+    super::slot::compare(region.name, &region.bytes, &found)
 }
 
 fn write_bios_loader(plan: &InstallPlan, source: &Source, target: &dyn Target) -> Result<[u8; 440], Error> {
@@ -50,11 +60,9 @@ fn write_bios_loader(plan: &InstallPlan, source: &Source, target: &dyn Target) -
     let lba = start / u64::from(plan.partitions.sector_size);
     let core = patch_core(&source.read_verified(path::BIOS_CORE)?, lba)?;
     plan.partitions.check_fits(Role::BiosBoot, aegis_hw::Bytes(core.len() as u64))?;
-    target.write_at(start, &core)?;
+    let region = Region { name: "GRUB's core image", offset: start, bytes: core };
+    target.write_at(region.offset, &region.bytes)?;
     target.sync()?;
-    target.forget_cache()?;
-    let mut found = vec![0; core.len()];
-    target.read_at(start, &mut found)?;
-    super::slot::compare("GRUB's core image", &core, &found)?;
+    read_back(&region, target)?;
     Ok(boot_code(&source.read_verified(path::BIOS_BOOT_SECTOR)?, lba)?)
 }

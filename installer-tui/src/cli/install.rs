@@ -58,7 +58,11 @@ pub(super) fn run(paths: &PathArgs, args: &InstallArgs) -> Result<(), Error> {
     let _lock = Lock::take(&paths.lock)?;
     let context = Context { source: &source, staging: &paths.staging };
     let mut observer = lines::Observer::new(args.json);
-    apply::apply(&plan, context, &mut observer)?;
+    let result = apply::apply(&plan, context, &mut observer);
+    if let (Err(error), true) = (&result, args.json) {
+        lines::failed(error);
+    }
+    result?;
     drop(image);
     lines::installed(&plan, args.json);
     Ok(())

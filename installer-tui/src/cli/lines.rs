@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use aegis_core::report::{Hint, render};
 use aegis_hw::Bytes;
 use serde_json::json;
 
 use crate::{
+    error::Error,
     plan::InstallPlan,
     progress::{self, Event},
 };
@@ -69,4 +71,14 @@ pub(super) fn installed(plan: &InstallPlan, as_json: bool) {
         }
         false => out(&format!("{edition} {version} is installed on {path}; remove the medium and restart\n")),
     }
+}
+
+/// The last line of an installation that failed, for machines; people read standard error.
+pub(super) fn failed(error: &Error) {
+    let disk = match error {
+        Error::Step { disk, .. } => json!(disk),
+        _ => json!(null),
+    };
+    let code = error.exit_code();
+    out(&format!("{}\n", json!({ "event": "failed", "error": render(error), "disk": disk, "code": code })));
 }

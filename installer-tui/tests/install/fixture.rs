@@ -16,7 +16,7 @@ use aegis_core::{
     manifest::{File, Image, ImageKind, Manifest},
 };
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const GIB: u64 = 1 << 30;
 
 /// A core image of three sectors whose block list has its length filled in, as grub-mkimage leaves it.
