@@ -8,9 +8,9 @@ use alloc::{format, string::String};
 #[cfg(feature = "ring")]
 use alloc::{vec, vec::Vec};
 
+use crate::manifest::Image;
 #[cfg(feature = "ring")]
-use crate::crypto::Sha256;
-use crate::{hex::Digest, manifest::Image};
+use crate::{crypto::Sha256, hex::Digest};
 
 /// Bytes of a data block and of a hash block.
 pub const BLOCK: usize = 4096;

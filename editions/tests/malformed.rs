@@ -1,4 +1,5 @@
 //! What a mistake in a specification leads to: an error that names file, line and key, with a next step.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{fs, path::Path};
 
