@@ -72,7 +72,6 @@ fn by_screens() -> Result<Identity, Failure> {
         .start()?;
     live::reach_installer(&mut vm)?;
     screens::install(&mut vm, "bios-box")?;
-    vm.mark("installed");
     vm.wait_end(patience(180))?;
     check_installed(&target, Firmware::Bios, Expected { hostname: "bios-box", layout: "us" })
 }

@@ -43,9 +43,11 @@ pub(crate) fn reach_installer(vm: &mut Vm) -> Result<(), Failure> {
 
 /// Leaves the installer's first screen for a root shell.
 pub(crate) fn root_shell(vm: &mut Vm) -> Result<Shell<'_>, Error> {
-    vm.serial.press(&[Key::F(10)])?;
-    vm.serial.expect_screen("Shell", patience(60))?;
-    vm.serial.press(&[Key::Char('s')])?;
+    vm.serial.press(&[Key::Control('c')])?;
+    vm.serial.expect_screen("> Stay here", patience(60))?;
+    vm.serial.press(&[Key::Down, Key::Down, Key::Down])?;
+    vm.serial.expect_screen("> Open a shell", patience(60))?;
+    vm.serial.press(&[Key::Enter])?;
     vm.serial.expect("# ", patience(60))?;
     Shell::attach(&mut vm.serial)
 }

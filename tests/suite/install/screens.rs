@@ -1,8 +1,49 @@
 //! An installation by the installer's screens, typed on the serial line.
 
-use aegis_tests::{TestResult, vm::Vm};
+use aegis_tests::{TestResult, host::patience, serial::Key, vm::Vm};
 
-/// Goes through every screen and restarts the machine at the end.
-pub(crate) fn install(_vm: &mut Vm, _hostname: &str) -> TestResult {
-    unimplemented!()
+use crate::answers::{DISK, PASSWORD, USER};
+
+/// Titles of the screens that come before the summary, and what is typed on each.
+fn answers(hostname: &str) -> [(&'static str, String); 8] {
+    let line = |text: &str| format!("{text}\r");
+    [
+        ("1/9 Language", line("")),
+        ("2/9 Keyboard", line("English (US) [us]")),
+        ("3/9 Time zone", line("europe/ber")),
+        ("4/9 Edition and license", line("")),
+        // The first disk; nothing is marked before an arrow key.
+        ("5/9 Disk", line(&Key::Down.sequence())),
+        ("6/9 User", [line("Ada Lovelace"), line(USER), line(PASSWORD), line(PASSWORD)].concat()),
+        // Ctrl-U empties the field with the proposal.
+        ("7/9 Host name", format!("\x15{hostname}\r")),
+        ("8/9 Network", line("") + &line("")),
+    ]
+}
+
+/// Goes through every screen and switches the machine off at the end.
+pub(crate) fn install(vm: &mut Vm, hostname: &str) -> TestResult {
+    for (title, keys) in answers(hostname) {
+        vm.serial.expect_screen(title, patience(60))?;
+        vm.serial.send(&keys)?;
+    }
+    let plan = vm.serial.expect_screen("ERASE", patience(120))?;
+    assert!(plan.contains(&format!("serial {DISK}")), "{plan}");
+    vm.serial.press(&[Key::Enter])?;
+    consent(vm)?;
+    vm.serial.refuse(&["The system is NOT installed."]);
+    vm.serial.expect_screen("[>] copying the system", patience(120))?;
+    vm.serial.expect_screen("The system is installed.", patience(900))?;
+    vm.mark("installed");
+    vm.serial.press(&[Key::Down, Key::Enter])?;
+    Ok(())
+}
+
+/// A wrong word erases nothing; the right one does.
+fn consent(vm: &mut Vm) -> TestResult {
+    vm.serial.expect_screen(&format!("To go on, type {DISK}"), patience(60))?;
+    vm.serial.send("no\r")?;
+    vm.serial.expect_screen("That is something else. Nothing has been written.", patience(60))?;
+    vm.serial.send(&format!("\x15{DISK}\r"))?;
+    Ok(())
 }
