@@ -5,6 +5,7 @@
 
 mod answers;
 mod boot;
+mod build;
 mod desktop;
 mod harness;
 mod install;
