@@ -144,6 +144,10 @@ impl Boot {
             self.on_failure = OnFailure::Reboot;
         }
         let kernel = running_kernel()?;
+        // Before anything else can fail: a USB keyboard needs its drivers for the rescue menu.
+        if self.hardware.is_none() {
+            self.hardware = Some(Hardware::start(Drivers::open(&kernel)?)?);
+        }
         let (mut params, unknown) = BootParams::parse(&cmdline).map_err(Error::Cmdline)?;
         unknown.iter().for_each(|word| log::warning(&format!("the parameter {word} is not known")));
         if let (Target::Installed { slot: target, .. }, Some(slot)) = (&mut params.target, slot) {
@@ -153,9 +157,6 @@ impl Boot {
         self.target = Some(params.target);
         log::info(&format!("version {}, kernel {kernel}, {params}", env!("CARGO_PKG_VERSION")));
         let keys: Vec<PublicKey> = serde_json::from_str(&read(KEYS)?).map_err(Error::KeyRing)?;
-        if self.hardware.is_none() {
-            self.hardware = Some(Hardware::start(Drivers::open(&kernel)?)?);
-        }
         if params.rescue && !std::mem::replace(&mut self.rescue_shown, true) {
             let choice = rescue::ask("start", rescue::other_slot(self.target.as_ref()));
             return Ok(self.restart(choice));
