@@ -71,15 +71,18 @@ fn menu(first: &str, other: Option<Slot>) -> String {
 
 /// Says what failed, on consoles and in the kernel's log, and what was seen.
 pub(crate) fn report_failure(error: &Error, seen: &Seen) {
-    for line in report::render(error).lines() {
-        log::critical(line.trim_start());
+    let text = report::render(error);
+    text.lines().for_each(|line| log::critical(line.trim_start()));
+    let mut consoles = Consoles::open();
+    if !log::is_critical_shown() {
+        consoles.write(&format!("\naegis-init: {text}\n"));
     }
     // For any other failure, a driver is not the reason.
     let is_missing = matches!(error, Error::NotFound { .. } | Error::NoDataPartition { .. });
     let driverless = if is_missing { drivers::without_driver(Path::new("/sys")) } else { Vec::new() };
     let details = details(seen, &driverless);
     details.lines().for_each(log::debug);
-    Consoles::open().write(&details);
+    consoles.write(&details);
 }
 
 /// The devices that were looked at, and devices on the way to a disk that have no driver.

@@ -104,12 +104,9 @@ impl Boot {
 
     /// Undoes the mounts of an attempt and begins another.
     fn restart(&mut self, choice: Choice) -> Stage {
-        let slot = match (choice, self.target) {
-            (Choice::End(end), _) => rescue::end(end),
-            (Choice::OtherSlot(slot), _) => Some(slot),
-            (_, Some(Target::Installed { slot, .. })) => Some(slot),
-            _ => None,
-        };
+        if let Choice::End(end) = choice {
+            rescue::end(end);
+        }
         self.timings.clear();
         while let Some(undo) = self.undo.pop() {
             let (what, result) = match undo {
@@ -120,7 +117,7 @@ impl Boot {
                 log::warning(&format!("cannot undo {what}: {error}"));
             }
         }
-        Stage::Prepare { slot }
+        Stage::Prepare { slot: slot_after(choice, self.target.as_ref()) }
     }
 
     fn step(&mut self, stage: Stage) -> Result<Stage, Error> {
@@ -225,6 +222,15 @@ impl Boot {
     }
 }
 
+/// The slot of the next attempt; `None` leaves it to the command line.
+fn slot_after(choice: Choice, target: Option<&Target>) -> Option<Slot> {
+    match (choice, target) {
+        (Choice::OtherSlot(slot), _) => Some(slot),
+        (_, Some(Target::Installed { slot, .. })) => Some(*slot),
+        _ => None,
+    }
+}
+
 fn check(settings: &Settings, found: Found) -> Result<Stage, Error> {
     let mut source = Source::open(&found)?;
     if settings.params.check == Check::Full {
@@ -245,4 +251,21 @@ fn running_kernel() -> Result<String, Error> {
 
 fn read(path: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|e| Error::os("read", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use aegis_core::install::InstallId;
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_keeps_its_slot_until_another_is_chosen() {
+        let id = InstallId::parse("00112233445566778899aabbccddeeff").unwrap();
+        let installed = Target::Installed { id, slot: Slot::B };
+        assert_eq!(slot_after(Choice::Retry, Some(&installed)), Some(Slot::B));
+        assert_eq!(slot_after(Choice::OtherSlot(Slot::A), Some(&installed)), Some(Slot::A));
+        assert_eq!(slot_after(Choice::Retry, Some(&Target::Medium(id.0))), None);
+        assert_eq!(slot_after(Choice::Retry, None), None);
+    }
 }
