@@ -42,6 +42,8 @@ pub(crate) enum Error {
     Slot { device: String, slot: Slot, source: TrailerError },
     /// The slot is there, the data partition is not.
     NoDataPartition { guid: String, slot_device: String },
+    /// The data partition's file system cannot be used.
+    DataMount { device: String, source: io::Error },
     /// A directory is missing on the data partition.
     DataDirectory { device: String, directory: String },
     /// The image lacks something that every system has.
@@ -94,6 +96,9 @@ impl fmt::Display for Error {
             Self::NoDataPartition { guid, slot_device } => {
                 write!(f, "the data partition {guid} was not found; the slot is on {slot_device}")
             }
+            Self::DataMount { device, .. } => {
+                write!(f, "cannot mount the data partition {device}")
+            }
             Self::DataDirectory { device, directory } => {
                 write!(f, "the data partition {device} has no directory {directory}")
             }
@@ -107,7 +112,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Cmdline(source) => Some(source),
-            Self::Os { source, .. } | Self::ImageDamaged { source, .. } => Some(source),
+            Self::Os { source, .. } | Self::ImageDamaged { source, .. } | Self::DataMount { source, .. } => {
+                Some(source)
+            }
             Self::KeyRing(source) => Some(source),
             Self::Signature { source, .. } => Some(source),
             Self::Manifest { source, .. } => Some(source),
@@ -143,6 +150,9 @@ impl Hint for Error {
             }
             Self::Slot { .. } => REINSTALL,
             Self::NoDataPartition { .. } => "connect the disk that was installed to and choose `try again`",
+            Self::DataMount { .. } => {
+                "start the installation medium and check the data partition with e2fsck, which can repair it"
+            }
             Self::DataDirectory { .. } => REINSTALL,
             Self::ImageLacks { .. } => "the image was built wrongly; use another release",
             Self::Panic(_) => "show the log and report it",

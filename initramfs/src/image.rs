@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -147,28 +147,32 @@ impl Verity {
         target: &Path,
         mounted: impl FnOnce(),
     ) -> Result<(), Error> {
-        let damaged = |source| Error::ImageDamaged { device: self.device.clone(), source };
         let node = self.node.display().to_string();
-        mount::mount(&node, target, manifest.image.kind.id(), Flags::READ_ONLY, "").map_err(damaged)?;
-        mounted();
-        // The read can fail for a file that is not there, which says nothing about damage; the status decides first.
-        let first = read_first(target);
-        match device_mapper::status(VERITY_NAME) {
-            Ok(VerityStatus::Valid) => {}
-            Ok(VerityStatus::Corrupted) => {
-                return Err(damaged(std::io::Error::other("a block differs from its hash")));
+        let kind = manifest.image.kind.id();
+        let result = mount::mount(&node, target, kind, Flags::READ_ONLY, "").and_then(|()| {
+            mounted();
+            read_first(target)
+        });
+        // dm-verity tells a changed block from a drive that cannot read and from a file that is not there.
+        match (device_mapper::status(VERITY_NAME), result) {
+            (Ok(VerityStatus::Corrupted), result) => Err(Error::ImageDamaged {
+                device: self.device.clone(),
+                source: result.err().unwrap_or_else(|| io::Error::other("a block differs from its hash")),
+            }),
+            (Err(error), _) => Err(Error::os("ask the state of", VERITY_NAME, error)),
+            (Ok(VerityStatus::Valid), Ok(())) => Ok(()),
+            (Ok(VerityStatus::Valid), Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::ImageLacks { path: INIT[0].to_string() })
             }
-            Err(error) => return Err(Error::os("ask the state of", VERITY_NAME, error)),
+            (Ok(VerityStatus::Valid), Err(error)) => {
+                Err(Error::os("read", format!("the {kind} image on {}", self.device), error))
+            }
         }
-        first.map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::ImageLacks { path: INIT[0].to_string() },
-            _ => damaged(e),
-        })
     }
 }
 
 /// Reads the start of the program that takes over.
-fn read_first(root: &Path) -> std::io::Result<()> {
+fn read_first(root: &Path) -> io::Result<()> {
     let root = File::open(root)?;
     let mut init = INIT
         .iter()

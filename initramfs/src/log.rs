@@ -12,6 +12,8 @@ use std::{
 
 /// Lines that are kept for the rescue menu.
 const KEPT: usize = 500;
+/// Priority of a failure, as in syslog(3): `quiet` shows what is below 4.
+const CRITICAL: u8 = 2;
 
 static LINES: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 static START: OnceLock<Instant> = OnceLock::new();
@@ -28,7 +30,7 @@ pub(crate) fn since_start() -> Duration {
 
 /// A failure: shown on consoles even with `quiet`.
 pub(crate) fn critical(text: &str) {
-    write(2, text);
+    write(CRITICAL, text);
 }
 
 /// Something that a person waits for: shown on consoles even with `quiet`.
@@ -49,6 +51,13 @@ pub(crate) fn info(text: &str) {
 /// A detail for whoever studies the log.
 pub(crate) fn debug(text: &str) {
     write(7, text);
+}
+
+/// Whether the kernel writes [`critical`] messages to its consoles: `loglevel=` can forbid it.
+pub(crate) fn is_critical_shown() -> bool {
+    let levels = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap_or_default();
+    let console = levels.split_ascii_whitespace().next().and_then(|level| level.parse::<u8>().ok());
+    console.is_some_and(|console| console > CRITICAL)
 }
 
 /// The kept lines, oldest first, each with the milliseconds since PID 1 started.

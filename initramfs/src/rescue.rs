@@ -71,16 +71,22 @@ fn menu(first: &str, other: Option<Slot>) -> String {
 
 /// Says what failed, on consoles and in the kernel's log, and what was seen.
 pub(crate) fn report_failure(error: &Error, seen: &Seen) {
-    for line in report::render(error).lines() {
-        log::critical(line.trim_start());
+    let text = report::render(error);
+    text.lines().for_each(|line| log::critical(line.trim_start()));
+    let mut consoles = Consoles::open();
+    if !log::is_critical_shown() {
+        consoles.write(&format!("\naegis-init: {text}\n"));
     }
-    let details = details(seen);
+    // For any other failure, a driver is not the reason.
+    let is_missing = matches!(error, Error::NotFound { .. } | Error::NoDataPartition { .. });
+    let driverless = if is_missing { drivers::without_driver(Path::new("/sys")) } else { Vec::new() };
+    let details = details(seen, &driverless);
     details.lines().for_each(log::debug);
-    Consoles::open().write(&details);
+    consoles.write(&details);
 }
 
 /// The devices that were looked at, and devices on the way to a disk that have no driver.
-fn details(seen: &Seen) -> String {
+fn details(seen: &Seen, driverless: &[String]) -> String {
     let mut text = String::from("\n");
     if !seen.is_empty() {
         text.push_str("block devices:\n");
@@ -88,7 +94,6 @@ fn details(seen: &Seen) -> String {
     for (device, verdict) in seen.values() {
         text.push_str(&format!("  {}: {verdict}\n", search::describe(device)));
     }
-    let driverless = drivers::without_driver(Path::new("/sys"));
     if !driverless.is_empty() {
         text.push_str("controllers and disks without a driver:\n");
     }

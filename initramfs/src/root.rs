@@ -94,7 +94,7 @@ pub(crate) fn assemble_installed(data: &BlockDevice, undo: &mut Vec<Undo>) -> Re
     make_directory(DATA)?;
     let source = data.node().display().to_string();
     mount::mount(&source, Path::new(DATA), "ext4", Flags::NONE, "")
-        .map_err(|e| Error::os("mount the data partition", &source, e))?;
+        .map_err(|e| Error::DataMount { device: source.clone(), source: e })?;
     undo.push(Undo::Unmount(DATA));
     for directory in DATA_DIRECTORIES {
         if !Path::new(DATA).join(directory).is_dir() {

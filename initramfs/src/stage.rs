@@ -104,12 +104,9 @@ impl Boot {
 
     /// Undoes the mounts of an attempt and begins another.
     fn restart(&mut self, choice: Choice) -> Stage {
-        let slot = match (choice, self.target) {
-            (Choice::End(end), _) => rescue::end(end),
-            (Choice::OtherSlot(slot), _) => Some(slot),
-            (_, Some(Target::Installed { slot, .. })) => Some(slot),
-            _ => None,
-        };
+        if let Choice::End(end) = choice {
+            rescue::end(end);
+        }
         self.timings.clear();
         while let Some(undo) = self.undo.pop() {
             let (what, result) = match undo {
@@ -120,7 +117,7 @@ impl Boot {
                 log::warning(&format!("cannot undo {what}: {error}"));
             }
         }
-        Stage::Prepare { slot }
+        Stage::Prepare { slot: slot_after(choice, self.target.as_ref()) }
     }
 
     fn step(&mut self, stage: Stage) -> Result<Stage, Error> {
@@ -144,6 +141,10 @@ impl Boot {
             self.on_failure = OnFailure::Reboot;
         }
         let kernel = running_kernel()?;
+        // Before anything else can fail: a USB keyboard needs its drivers for the rescue menu.
+        if self.hardware.is_none() {
+            self.hardware = Some(Hardware::start(Drivers::open(&kernel)?)?);
+        }
         let (mut params, unknown) = BootParams::parse(&cmdline).map_err(Error::Cmdline)?;
         unknown.iter().for_each(|word| log::warning(&format!("the parameter {word} is not known")));
         if let (Target::Installed { slot: target, .. }, Some(slot)) = (&mut params.target, slot) {
@@ -153,9 +154,6 @@ impl Boot {
         self.target = Some(params.target);
         log::info(&format!("version {}, kernel {kernel}, {params}", env!("CARGO_PKG_VERSION")));
         let keys: Vec<PublicKey> = serde_json::from_str(&read(KEYS)?).map_err(Error::KeyRing)?;
-        if self.hardware.is_none() {
-            self.hardware = Some(Hardware::start(Drivers::open(&kernel)?)?);
-        }
         if params.rescue && !std::mem::replace(&mut self.rescue_shown, true) {
             let choice = rescue::ask("start", rescue::other_slot(self.target.as_ref()));
             return Ok(self.restart(choice));
@@ -224,6 +222,15 @@ impl Boot {
     }
 }
 
+/// The slot of the next attempt; `None` leaves it to the command line.
+fn slot_after(choice: Choice, target: Option<&Target>) -> Option<Slot> {
+    match (choice, target) {
+        (Choice::OtherSlot(slot), _) => Some(slot),
+        (_, Some(Target::Installed { slot, .. })) => Some(*slot),
+        _ => None,
+    }
+}
+
 fn check(settings: &Settings, found: Found) -> Result<Stage, Error> {
     let mut source = Source::open(&found)?;
     if settings.params.check == Check::Full {
@@ -244,4 +251,21 @@ fn running_kernel() -> Result<String, Error> {
 
 fn read(path: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|e| Error::os("read", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use aegis_core::install::InstallId;
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_keeps_its_slot_until_another_is_chosen() {
+        let id = InstallId::parse("00112233445566778899aabbccddeeff").unwrap();
+        let installed = Target::Installed { id, slot: Slot::B };
+        assert_eq!(slot_after(Choice::Retry, Some(&installed)), Some(Slot::B));
+        assert_eq!(slot_after(Choice::OtherSlot(Slot::A), Some(&installed)), Some(Slot::A));
+        assert_eq!(slot_after(Choice::Retry, Some(&Target::Medium(id.0))), None);
+        assert_eq!(slot_after(Choice::Retry, None), None);
+    }
 }
