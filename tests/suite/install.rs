@@ -48,16 +48,26 @@ pub(crate) fn power_off_live(mut vm: Vm) -> TestResult {
 #[test]
 fn two_installed_machines_keep_their_promises_and_differ() -> TestResult {
     let (bios, uefi) = thread::scope(|scope| {
-        let bios = scope.spawn(by_screens);
-        let uefi = scope.spawn(by_answers);
+        let (bios, uefi) = (scope.spawn(by_screens), scope.spawn(by_answers));
         (bios.join(), uefi.join())
     });
-    let unwound = |_panic| Failure::new("one of the installations failed; its message is above");
-    let (bios, uefi) = (bios.map_err(unwound)??, uefi.map_err(unwound)??);
+    let (bios, uefi) = match (outcome(bios), outcome(uefi)) {
+        (Ok(bios), Ok(uefi)) => (bios, uefi),
+        (bios, uefi) => {
+            let text =
+                |failed: Option<Failure>| failed.map(|failure| format!("{failure:?}\n")).unwrap_or_default();
+            return Err(Failure::new(format!("{}{}", text(bios.err()), text(uefi.err()))));
+        }
+    };
     assert_ne!(bios.machine_id, uefi.machine_id);
     assert_ne!(bios.ssh_key, uefi.ssh_key);
     assert_ne!(bios.slot, uefi.slot);
     Ok(())
+}
+
+/// What a thread returned; the message of a panic is printed where it happens.
+fn outcome(joined: thread::Result<Result<Identity, Failure>>) -> Result<Identity, Failure> {
+    joined.unwrap_or_else(|_panic| Err(Failure::new("a check failed; its message is above")))
 }
 
 /// A machine with a BIOS is installed from a CD by the screens on the serial line.

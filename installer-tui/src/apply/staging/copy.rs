@@ -1,12 +1,16 @@
 //! Copies of directory trees with owner, permissions, times, links, extended attributes and special files.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, FileTimes, Metadata},
     os::unix::fs::{FileTypeExt, MetadataExt, lchown, symlink},
     path::Path,
 };
 
-use nix::sys::stat::{Mode, SFlag, mknod};
+use nix::{
+    errno::Errno,
+    sys::stat::{Mode, SFlag, mknod},
+};
 
 use super::{entries, look, occupied, set_mode};
 use crate::{error::Error, progress::Meter};
@@ -65,6 +69,15 @@ pub(super) fn directory(from: &Path, to: &Path) -> Result<(), Error> {
     attributes(from, to, &data, None)
 }
 
+/// Names of extended attributes. A SquashFS image that has none at all answers that it does not know them.
+fn attribute_names(path: &Path) -> Result<Vec<OsString>, Error> {
+    match xattr::list(path) {
+        Ok(names) => Ok(names.collect()),
+        Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => Ok(Vec::new()),
+        Err(source) => Err(Error::io("list attributes of", path)(source)),
+    }
+}
+
 /// Owner first: the kernel removes set-user-id bits and capabilities when the owner changes.
 fn attributes(from: &Path, to: &Path, data: &Metadata, owner: Option<(u32, u32)>) -> Result<(), Error> {
     let (user, group) = owner.unwrap_or((data.uid(), data.gid()));
@@ -73,7 +86,7 @@ fn attributes(from: &Path, to: &Path, data: &Metadata, owner: Option<(u32, u32)>
         return Ok(());
     }
     set_mode(to, data.mode() & 0o7777)?;
-    for name in xattr::list(from).map_err(Error::io("list attributes of", from))? {
+    for name in attribute_names(from)? {
         // Labels of a security module belong to the running system, not to the copy.
         if name
             .to_str()
