@@ -8,7 +8,7 @@ AEGIS := target/release/aegis
 # ring compiles C and assembly; without a musl compiler cc would look for one that Debian names differently.
 export CC_x86_64_unknown_linux_musl = musl-gcc
 # No path of the building machine enters a program.
-SHIP_FLAGS := --remap-path-prefix=$(CURDIR)=/aegis --remap-path-prefix=$(HOME)=/home
+SHIP_FLAGS := --remap-path-prefix=$(CURDIR)=/aegis --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
 .PHONY: help setup binaries iso run test test-all bench check
 
