@@ -27,8 +27,8 @@ iso: binaries ## Build a signed ISO: make iso EDITION=server
 	$(AEGIS) iso build --edition $(EDITION) $(ISO_ARGS)
 
 run: ## Boot the ISO in QEMU: make run EDITION=server RUN_ARGS=--uefi
-	@test -x $(AEGIS) || $(MAKE) --no-print-directory iso
-	$(AEGIS) run target/aegis/$(EDITION)/aegis-$(EDITION)-*.iso $(RUN_ARGS)
+	@ls target/aegis/$(EDITION)/*.iso >/dev/null 2>&1 || $(MAKE) --no-print-directory iso
+	$(AEGIS) run "$$(ls -t target/aegis/$(EDITION)/*.iso | head -n 1)" $(RUN_ARGS)
 
 check: setup ## Format, lints, unit tests
 	cargo fmt --check

@@ -189,6 +189,9 @@ struct RunArgs {
     /// Open a window in place of this terminal
     #[arg(long)]
     window: bool,
+    /// Emulate the processor even where KVM is there
+    #[arg(long)]
+    emulate: bool,
 }
 
 /// Parses the command line and does what it says.
@@ -330,6 +333,7 @@ fn machine(args: RunArgs) -> vm::Machine {
         disk: args.disk,
         memory_mib: args.memory,
         window: args.window,
+        emulate: args.emulate,
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Machine {
     pub memory_mib: u32,
     /// A window in place of the terminal.
     pub window: bool,
+    /// No KVM even where it is there; some machines have the device and hang on it.
+    pub emulate: bool,
 }
 
 const DISK_SIZE: u64 = 16 << 30;
@@ -52,7 +54,7 @@ pub fn run(machine: &Machine) -> Result<()> {
     }
     let variables = tempfile::tempdir().map_err(Error::io("creating", "a directory for UEFI variables"))?;
     let mut command = Command::new(qemu);
-    command.args(arguments(machine, Path::new("/dev/kvm").exists(), variables.path()));
+    command.args(arguments(machine, !machine.emulate && Path::new("/dev/kvm").exists(), variables.path()));
     if machine.firmware != Firmware::Bios {
         let source = Path::new(OVMF).join(variables_file(machine.firmware));
         if !source.exists() {
@@ -129,6 +131,7 @@ mod tests {
             firmware: Firmware::SecureBoot,
             memory_mib: 1024,
             window: false,
+            emulate: true,
         };
         let line = arguments(&machine, false, Path::new("/v")).join(" ");
         assert!(line.contains("q35,smm=on") && line.contains("property=secure,value=on"), "{line}");

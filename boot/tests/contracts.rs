@@ -222,7 +222,11 @@ fn a_machine_without_network_is_told_so() {
     let place = Place::new();
     place.prepare("1");
     let output = place.run_build(&["--mirror", "http://127.0.0.1:1/debian"]);
-    refused(&output, 1, &["`apt-get` failed while updating the package indexes", "onnect", "next: check the network"]);
+    refused(
+        &output,
+        1,
+        &["`apt-get` failed while updating the package indexes", "onnect", "next: check the network"],
+    );
     assert!(!place.path("out").exists());
 }
 
