@@ -245,6 +245,9 @@ impl Hint for Error {
             Self::Tool { output, .. } if output.contains("No space left") => {
                 "free some space, or choose another directory with --cache".into()
             }
+            Self::Tool { purpose, .. } if purpose.contains("package indexes") => {
+                "check the network, or build what was built before with --offline".into()
+            }
             Self::Tool { .. } => {
                 "read the lines above; the same build can be started again at any time".into()
             }
