@@ -146,7 +146,7 @@ fn identity(shell: &mut Shell<'_>) -> Result<Identity, Failure> {
     Ok(Identity {
         machine_id: shell.run("cat /etc/machine-id")?,
         ssh_key: shell.run("cut -d ' ' -f 2 /etc/ssh/ssh_host_ed25519_key.pub")?,
-        slot: shell.run("cat /sys/block/vda/vda3/uevent | grep ^PARTUUID")?,
+        slot: shell.run("lsblk -ndo PARTUUID /dev/vda3")?,
     })
 }
 
