@@ -1,19 +1,20 @@
 //! The freemium edition: its desktop on the live medium and after an installation.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use aegis_tests::{
-    Error, TestResult, disk,
+    TestResult, disk,
     host::patience,
     screen::{self, Picture},
     shell::Shell,
-    vm::{Bus, Drive, Firmware, Machine, Vm},
+    vm::{Bus, Drive, Machine, Vm},
 };
 
 use crate::{
     answers::{self, DISK, PASSWORD, USER},
     install::{install_unattended, power_off_live, workplace},
     live::{self, Medium},
+    snapshots::keep,
 };
 
 /// The smallest disk that the edition allows.
@@ -21,19 +22,6 @@ const DISK_SIZE: u64 = 12 << 30;
 
 /// A picture must not change for so long to count as complete.
 const QUIET: Duration = Duration::from_secs(5);
-
-/// Keeps a picture for the documentation when `UPDATE_SNAPSHOTS=1`.
-pub(crate) fn keep(picture: &Picture, name: &str) -> TestResult {
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_none_or(|value| value != "1") {
-        return Ok(());
-    }
-    let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/screens"));
-    fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
-    let file = directory.join(format!("{name}.png"));
-    picture.save_png(&file)?;
-    println!("wrote {}", file.display());
-    Ok(())
-}
 
 /// The same for a text console, which changes at once.
 const SHORT: Duration = Duration::from_secs(2);
@@ -47,7 +35,7 @@ fn is_text(picture: &Picture) -> bool {
 /// A graphical picture has many colours; a text screen has at most sixteen.
 fn is_desktop(picture: &Picture) -> bool {
     let seen = picture.statistics();
-    picture.width >= 800 && seen.colours > 200 && seen.most_frequent < 0.9
+    picture.width >= 800 && seen.colours > 64 && seen.most_frequent < 0.97
 }
 
 /// Processes without which there is no session.
@@ -92,8 +80,7 @@ fn check_session(shell: &mut Shell<'_>, user: &str) -> TestResult {
 /// asked of it is typed into a terminal of its own and answered through the port.
 fn installed_desktop(target: PathBuf) -> TestResult {
     let drive = Drive::disk(&target, Bus::Virtio, DISK).bootable();
-    let mut vm =
-        Machine::new("freemium-installed").firmware(Firmware::Uefi).memory_mib(2048).drive(drive).start()?;
+    let mut vm = Machine::new("freemium-installed").memory_mib(2048).drive(drive).start()?;
     let mut qmp = vm.qmp()?;
     let greeter = screen::wait_still(&mut qmp, QUIET, patience(900), is_desktop)?;
     vm.mark("greeter");

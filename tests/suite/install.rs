@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::{
     answers,
     installed::{self, Expected, Identity},
-    live,
+    live, snapshots,
 };
 
 /// The smallest disk that the server edition allows.
@@ -81,6 +81,9 @@ fn by_screens() -> Result<Identity, Failure> {
         .drive(Drive::disk(&target, Bus::Virtio, answers::DISK))
         .start()?;
     live::reach_installer(&mut vm)?;
+    if snapshots::wanted() {
+        screens::photograph(&vm)?;
+    }
     screens::install(&mut vm, "bios-box")?;
     vm.wait_end(patience(180))?;
     check_installed(&target, Firmware::Bios, Expected { hostname: "bios-box", layout: "us" })

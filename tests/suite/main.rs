@@ -12,4 +12,5 @@ mod install;
 mod installed;
 mod live;
 mod power;
+mod snapshots;
 mod tamper;

@@ -1,8 +1,20 @@
 //! An installation by the installer's screens, typed on the serial line.
 
-use aegis_tests::{TestResult, host::patience, serial::Key, vm::Vm};
+use std::time::Duration;
 
-use crate::answers::{DISK, PASSWORD, USER};
+use aegis_tests::{
+    Failure, TestResult,
+    host::patience,
+    qmp::Qmp,
+    screen::{self, Picture},
+    serial::Key,
+    vm::Vm,
+};
+
+use crate::{
+    answers::{DISK, PASSWORD, USER},
+    snapshots::keep,
+};
 
 /// Titles of the screens that come before the summary, and what is typed on each.
 fn answers(hostname: &str) -> [(&'static str, String); 8] {
@@ -45,4 +57,36 @@ fn consent(vm: &mut Vm) -> TestResult {
     vm.serial.expect_screen("That is something else. Nothing has been written.", patience(60))?;
     vm.serial.send(&format!("\x15{DISK}\r"))?;
     Ok(())
+}
+
+/// Takes pictures of the installer on the VGA screen, which the serial line's installation does not need. The installation
+/// that is begun there is stopped, so that the disk is as good as new afterwards.
+pub(crate) fn photograph(vm: &Vm) -> TestResult {
+    let mut qmp = vm.qmp()?;
+    keep(&still(&mut qmp)?, "installer-welcome")?;
+    for _ in 0..4 {
+        qmp.press(&["ret"])?;
+        still(&mut qmp)?;
+    }
+    qmp.press(&["down"])?;
+    keep(&still(&mut qmp)?, "installer-disk")?;
+    let user = format!("\nAda Lovelace\n{USER}\n{PASSWORD}\n{PASSWORD}\n");
+    for keys in [&user, "\n", "\n\n"] {
+        qmp.type_text(keys)?;
+        still(&mut qmp)?;
+    }
+    keep(&still(&mut qmp)?, "installer-summary")?;
+    qmp.press(&["ret"])?;
+    let before = still(&mut qmp)?;
+    qmp.type_text(&format!("{DISK}\n"))?;
+    let moved = |picture: &Picture| picture.difference(&before) > 0.02;
+    keep(&screen::wait_still(&mut qmp, Duration::ZERO, patience(120), moved)?, "installer-progress")?;
+    qmp.press(&["ctrl", "c"])?;
+    qmp.press(&["down"])?;
+    qmp.press(&["ret"])?;
+    still(&mut qmp).map(drop)
+}
+
+fn still(qmp: &mut Qmp) -> Result<Picture, Failure> {
+    Ok(screen::wait_still(qmp, Duration::from_secs(2), patience(120), |_| true)?)
 }
