@@ -22,8 +22,11 @@ pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-/// Seconds, with as many digits as mean something.
+/// Seconds, with as many digits as mean something; a dash for what was not measured.
 pub fn seconds(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
     if value < 10.0 { format!("{value:.2} s") } else { format!("{value:.0} s") }
 }
 
