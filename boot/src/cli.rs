@@ -116,6 +116,10 @@ struct BuildArgs {
     /// File system of the image [default: the edition's]
     #[arg(long, value_enum)]
     image: Option<Kind>,
+    /// Level of zstd for the image, 1 to 22: a low one builds a larger image
+    /// much faster [default: the edition's]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=22))]
+    level: Option<u8>,
     /// Debian archive to use in place of this machine's
     #[arg(long, value_name = "URI")]
     mirror: Option<String>,
@@ -268,7 +272,7 @@ fn build(args: BuildArgs) -> Result<()> {
         release: args.release,
         mirror: args.mirror,
         security_mirror: args.security_mirror,
-        image: pipeline::image_options(&spec, image),
+        image: pipeline::image_options(&spec, image, args.level),
         workspace,
         spec,
     };

@@ -130,6 +130,20 @@ pub fn make(
     Ok((directory.join("root.img"), image, cached))
 }
 
+/// Writes the archive that an image is made of: the base without what does not belong into an image, and the layer.
+/// `copied` is told how many bytes of the base were read.
+pub fn archive(
+    base: &Path,
+    layer: &Layer,
+    epoch: u64,
+    out: &mut dyn Write,
+    copied: impl FnMut(u64),
+) -> Result<()> {
+    let void = void_profiles(base)?;
+    let dropped = |path: &str| dropped(path) || void.contains(path);
+    tarmerge::merge(base, layer, dropped, epoch, out, copied)
+}
+
 fn compress(
     tools: &Tools,
     base: &Path,
@@ -140,11 +154,9 @@ fn compress(
     progress: &mut Progress,
 ) -> Result<()> {
     let total = fs::metadata(base).map_err(Error::io("reading", base))?.len();
-    let void = void_profiles(base)?;
-    let dropped = |path: &str| dropped(path) || void.contains(path);
     let mut write = |pipe: &mut dyn Write| {
         let mut pipe = std::io::BufWriter::with_capacity(1 << 20, pipe);
-        tarmerge::merge(base, layer, dropped, epoch, &mut pipe, |done| progress.bytes(done, total))?;
+        archive(base, layer, epoch, &mut pipe, |done| progress.bytes(done, total))?;
         pipe.flush().map_err(Error::io("writing to", "the image program"))
     };
     match options.kind {
@@ -181,7 +193,7 @@ fn erofs(tools: &Tools, level: u8, epoch: u64, path: &Path, archive: &Path) -> C
 }
 
 /// Pads a file system image to whole blocks and appends its verity tree.
-fn seal(path: &Path, kind: ImageKind, salt: Digest) -> Result<Image> {
+pub fn seal(path: &Path, kind: ImageKind, salt: Digest) -> Result<Image> {
     let io = |doing| Error::io(doing, path);
     let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(io("opening"))?;
     let length = file.metadata().map_err(io("reading"))?.len();

@@ -331,7 +331,7 @@ pub fn default_lock(workspace: &Path, spec: &Spec) -> PathBuf {
     lock::committed_path(workspace, spec.id)
 }
 
-/// The image that a specification asks for.
-pub fn image_options(spec: &Spec, kind: Option<ImageKind>) -> image::Options {
-    image::Options { kind: kind.unwrap_or(spec.image.kind), level: spec.image.compression }
+/// The image that a specification asks for, unless the request says otherwise.
+pub fn image_options(spec: &Spec, kind: Option<ImageKind>, level: Option<u8>) -> image::Options {
+    image::Options { kind: kind.unwrap_or(spec.image.kind), level: level.unwrap_or(spec.image.compression) }
 }

@@ -40,6 +40,8 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The builder failed.
+    Build(aegis_boot::error::Error),
     /// A helper program failed.
     Program {
         /// Its name.
@@ -140,6 +142,7 @@ impl fmt::Display for Error {
                 write!(f, "no medium of edition {edition} in {}", searched.display())
             }
             Self::Io { operation, path, .. } => write!(f, "cannot {operation} {}", path.display()),
+            Self::Build(_) => f.write_str("the builder failed"),
             Self::Program { name, output } => write!(f, "{name} failed: {}", output.trim()),
             Self::Qmp { command, reason } => write!(f, "QEMU's monitor refused {command}: {reason}"),
             Self::Timeout { wanted, after, .. } => {
@@ -160,14 +163,22 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
+            Self::Build(source) => Some(source),
             _ => None,
         }
+    }
+}
+
+impl From<aegis_boot::error::Error> for Error {
+    fn from(error: aegis_boot::error::Error) -> Self {
+        Self::Build(error)
     }
 }
 
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Build(error) => error.hint(),
             Self::Missing { package, .. } => Some(format!("install it: apt install {package}")),
             Self::NoIso { edition, variable, .. } => {
                 Some(format!("build one: make iso EDITION={edition}, or name one in {variable}"))

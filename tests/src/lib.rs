@@ -5,6 +5,7 @@
 //! brings it; nothing is ever skipped.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod disk;
 pub mod error;
 pub mod host;

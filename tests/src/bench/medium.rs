@@ -1,0 +1,162 @@
+//! The medium of the initramfs benchmark: one small root image at the place where each initramfs looks for it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use aegis_boot::{
+    image, initramfs,
+    keys::{self, Signer},
+    release,
+};
+use aegis_core::{
+    channel::Channel,
+    hex::Hex,
+    key::KeyRole,
+    manifest::{ImageKind, Manifest, path},
+};
+use tempfile::TempDir;
+
+use super::{Bench, measure};
+use crate::{
+    error::Error,
+    host::{self, patience},
+    vm::{Bus, DirectBoot, Drive, Machine},
+};
+
+/// The volume's label, which dracut looks for.
+const LABEL: &str = "AEGISBENCH";
+/// Where the peers look for the image.
+const PLACES: [&str; 2] = ["live/filesystem.squashfs", "LiveOS/squashfs.img"];
+
+/// A medium that every initramfs of the comparison boots.
+pub struct Medium {
+    iso: PathBuf,
+    /// Our archive, with the key that signed the medium.
+    pub initramfs: PathBuf,
+    /// What our archive needs on the command line.
+    pub parameters: String,
+}
+
+/// When a boot reached its two ends, in seconds since the kernel's start.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot {
+    /// The kernel started PID 1.
+    pub init: f64,
+    /// The new root's first program ran.
+    pub root: f64,
+}
+
+impl Medium {
+    /// Makes image, key, manifest, ISO and our initramfs.
+    pub fn make(bench: &Bench) -> Result<Self, Error> {
+        let directory = bench.empty("medium")?;
+        let tree = directory.join("tree");
+        for name in ["aegis", "live", "LiveOS"] {
+            create(&tree.join(name))?;
+        }
+        let root = tree.join(path::IMAGE);
+        squash(bench, &directory, &root)?;
+        for place in PLACES {
+            let copy = tree.join(place);
+            fs::copy(&root, &copy).map_err(Error::io("create", copy))?;
+        }
+        let salt = aegis_core::crypto::Sha256::of(b"benchmark");
+        let image = image::seal(&root, ImageKind::Squashfs, salt)?;
+        let keys_directory = directory.join("keys");
+        keys::generate(&keys_directory, true, 1, keys::now())?;
+        let signer = Signer::open(&keys_directory, KeyRole::Release, false, keys::now())?;
+        let mut manifest = Manifest {
+            format: Manifest::FORMAT,
+            id: Hex([0; 16]),
+            edition: bench.spec.id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            channel: Channel::Stable,
+            epoch: bench.lock.epoch,
+            kernel: bench.kernel.release.clone(),
+            image,
+            files: release::describe_tree(&tree)?,
+            inputs: BTreeMap::new(),
+        };
+        manifest.id = release::medium_id(&manifest);
+        let bytes = manifest.to_bytes();
+        write(&tree.join(path::SIGNATURE), &signer.sign(&bytes)?)?;
+        write(&tree.join(path::MANIFEST), &bytes)?;
+        let iso = directory.join("medium.iso");
+        crate::iso::make(&tree, LABEL, &iso, &[])?;
+        let ring = [signer.public().clone()];
+        let init = bench.binaries.join("aegis-init");
+        let (archive, _) = initramfs::make(&bench.cache, &bench.tools, &bench.kernel, &init, &ring)?;
+        Ok(Self { iso, initramfs: archive, parameters: format!("aegis.medium={}", manifest.id) })
+    }
+
+    /// Boots the medium once with an initramfs.
+    pub fn boot(&self, bench: &Bench, name: &str, archive: &Path, parameters: &str) -> Result<Boot, Error> {
+        let directory = TempDir::new_in(&bench.work).map_err(Error::io("create", &bench.work))?;
+        for (from, to) in [(bench.kernel.image(), "vmlinuz"), (archive.to_path_buf(), "initrd.img")] {
+            fs::copy(&from, directory.path().join(to)).map_err(Error::io("copy", &from))?;
+        }
+        // An emulator that a busy host starves fails the kernel's check of its timer.
+        let append = format!("console=ttyS0 quiet panic=-1 no_timer_check {parameters}");
+        let machine = Machine::new(&format!("bench-{name}"))
+            .memory_mib(2048)
+            .cpus(2)
+            .drive(Drive::medium(&self.iso, Bus::Cdrom))
+            .direct(DirectBoot { directory: Arc::new(directory), append });
+        let mut vm = machine.start()?;
+        vm.serial.expect("BENCH ", patience(600))?;
+        let line = vm.serial.expect(" END", patience(10))?;
+        vm.cut_power()?;
+        let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        match times[..] {
+            [init, root] => Ok(Boot { init: init / 1e6, root: root / 1e6 }),
+            _ => Err(Error::Format { what: format!("the boot of {name}"), problem: line }),
+        }
+    }
+}
+
+/// A root file system with the marker program as its init, and what the peers ask of a root.
+fn squash(bench: &Bench, directory: &Path, image: &Path) -> Result<(), Error> {
+    let root = directory.join("root");
+    for name in ["dev", "proc", "sys", "run", "tmp", "etc", "var", "usr/bin", "usr/sbin", "usr/lib"] {
+        create(&root.join(name))?;
+    }
+    for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
+        let link = root.join(link);
+        std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", link))?;
+    }
+    write(&root.join("usr/lib/os-release"), b"ID=aegis-bench\nNAME=\"Aegis OS benchmark\"\n")?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench/marker.rs");
+    let mut rustc = Command::new("rustc");
+    rustc.args([
+        "--edition",
+        "2024",
+        "--target",
+        "x86_64-unknown-linux-musl",
+        "-Copt-level=2",
+        "-Cstrip=symbols",
+    ]);
+    rustc.arg("-Dwarnings").arg("-o").arg(root.join("usr/sbin/init")).arg(source);
+    measure::run("rustc", &mut rustc)?;
+    let mut command = bench.tools.command("usr/bin/mksquashfs");
+    command.arg(&root).arg(image).args(["-quiet", "-no-progress", "-all-root", "-comp", "zstd"]);
+    measure::run("mksquashfs", &mut command).map(drop)
+}
+
+fn create(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(Error::io("create", directory))
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    fs::write(file, bytes).map_err(Error::io("write", file))
+}
+
+/// The emulator's version, for the report.
+pub fn emulator() -> Result<String, Error> {
+    let text = host::output_of("qemu-system-x86_64", ["--version"])?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
