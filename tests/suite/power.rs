@@ -16,6 +16,8 @@ use aegis_tests::{
     vm::{Bus, Drive, Firmware, Machine, Vm},
 };
 
+use serde_json::Value;
+
 use crate::{
     answers,
     install::{DISK_SIZE, workplace},
@@ -23,12 +25,8 @@ use crate::{
     live::{self, Medium},
 };
 
-/// Start of every report.
-const REPORT: &str = "{\"event\":";
-/// The report after which the old tables are gone.
-const WIPED: &str = "\"event\":\"done\",\"step\":\"wipe\"";
-/// The report after the last write.
-const LAST: &str = "\"event\":\"installed\"";
+/// What every report contains.
+const REPORT: &str = "\"event\":";
 
 /// Parts of the progress at which the power goes, beside its end.
 fn points() -> Vec<f64> {
@@ -135,8 +133,10 @@ impl Cut {
         while after.is_none_or(|after| self.reports < after) {
             self.last = vm.serial.expect_line(REPORT, patience(300))?;
             self.reports += 1;
-            self.wiped |= self.last.contains(WIPED);
-            if self.last.contains(LAST) {
+            let report: Value = serde_json::from_str(&self.last)
+                .map_err(|error| Failure::new(format!("{:?} is not a report: {error}", self.last)))?;
+            self.wiped |= report["event"] == "done" && report["step"] == "wipe";
+            if report["event"] == "installed" {
                 break;
             }
         }
