@@ -44,6 +44,7 @@ const SESSION: [&str; 4] = ["xfce4-session", "xfwm4", "xfce4-panel", "xfdesktop"
 /// A live medium starts to its desktop; the installer in its root shell then installs, and the installed system lets its
 /// user in.
 #[test]
+#[ignore = "takes fifteen minutes in emulation: make test-all"]
 fn freemium_starts_live_is_installed_and_lets_its_user_in() -> TestResult {
     let directory = workplace("freemium")?;
     let target = directory.path().join("disk.img");
