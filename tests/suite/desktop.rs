@@ -86,8 +86,16 @@ fn installed_desktop(target: PathBuf) -> TestResult {
     let greeter = screen::wait_still(&mut qmp, QUIET, patience(900), is_desktop)?;
     vm.mark("greeter");
     keep(&greeter, "freemium-greeter")?;
-    qmp.type_text(&format!("{PASSWORD}\n"))?;
-    let changed = |picture: &Picture| is_desktop(picture) && picture.difference(&greeter) > 0.3;
+    // The greeter shows no list of users; after the name it asks for the password.
+    let mut before = greeter.clone();
+    for keys in [USER, "\n", PASSWORD] {
+        qmp.type_text(keys)?;
+        let changed = |picture: &Picture| picture.difference(&before) > 0.0;
+        before = screen::wait_still(&mut qmp, SHORT, patience(120), changed)?;
+    }
+    qmp.type_text("\n")?;
+    // The window of the greeter is gone and the panels are there; everything else is black in both pictures.
+    let changed = |picture: &Picture| is_desktop(picture) && picture.difference(&greeter) > 0.05;
     let session = screen::wait_still(&mut qmp, QUIET, patience(600), changed)?;
     vm.mark("session");
     keep(&session, "freemium-session")?;
