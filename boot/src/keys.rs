@@ -12,8 +12,9 @@ use std::{
 };
 
 use aegis_core::{
-    crypto, hex,
-    key::{KeyRole, PublicKey, Signature},
+    crypto::{self, Ring},
+    hex,
+    key::{KeyRole, PublicKey, RsaKey, Signature},
 };
 use ring::{rand::SystemRandom, signature};
 use rsa::{
@@ -56,13 +57,13 @@ fn generate_one(
     let der = private.to_public_key().to_pkcs1_der().map_err(|error| bad(error.to_string()))?;
     let pem = private.to_pkcs8_pem(LineEnding::LF).map_err(|error| bad(error.to_string()))?;
     let public = PublicKey {
-        id: crypto::key_id(der.as_bytes()),
+        id: crypto::key_id::<Ring>(der.as_bytes()),
         role,
         development,
         // A document is dated by the newest of its inputs, which may be older than the key.
         not_before: 0,
         not_after: now + u64::from(days) * 86_400,
-        rsa: hex::encode(der.as_bytes()),
+        rsa: RsaKey::from_der(der.as_bytes()).ok_or_else(|| bad("it is too long".into()))?,
     };
     let text = serde_json::to_string_pretty(&public).unwrap_or_default() + "\n";
     let public_path = public_path(directory, role);
@@ -151,7 +152,7 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use aegis_core::key::VerifyError;
+    use aegis_core::{key::VerifyError, time::UnixTime};
 
     use super::*;
 
@@ -165,13 +166,13 @@ mod tests {
         assert!(matches!(open(KeyRole::Release, false, 90_000), Err(Error::ExpiredKey { .. })));
         let signature = open(KeyRole::Release, false, 1000).unwrap().sign(b"text").unwrap();
         let verify =
-            |role, document: &[u8]| crypto::verify(&keys, role, document, &signature).map(|key| key.role);
+            |role, document: &[u8]| crypto::verify::<Ring>(&keys, role, document, &signature).map(|key| key.role);
         assert_eq!(verify(KeyRole::Release, b"text"), Ok(KeyRole::Release));
         assert!(matches!(verify(KeyRole::Release, b"texT"), Err(VerifyError::Mismatch(_))));
         assert!(matches!(verify(KeyRole::License, b"text"), Err(VerifyError::WrongRole { .. })));
-        let other = crypto::verify(&keys[1..], KeyRole::Release, b"text", &signature);
+        let other = crypto::verify::<Ring>(&keys[1..], KeyRole::Release, b"text", &signature);
         assert!(matches!(other, Err(VerifyError::UnknownKey(_))));
-        assert!(crypto::check_date(&keys[0], 1000).is_ok());
-        assert!(crypto::check_date(&keys[0], 90_000).is_err());
+        assert!(crypto::check_date(&keys[0], UnixTime(1000)).is_ok());
+        assert!(crypto::check_date(&keys[0], UnixTime(90_000)).is_err());
     }
 }

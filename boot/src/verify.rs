@@ -6,10 +6,11 @@ use std::{
 };
 
 use aegis_core::{
-    crypto::{self, Sha256},
+    crypto::{self, Ring, Sha256},
     hex::Digest,
     key::{KeyRole, PublicKey},
     manifest::{File, Manifest, path},
+    time::UnixTime,
 };
 
 use crate::{
@@ -58,10 +59,10 @@ pub fn signed(
     ring: &[PublicKey],
 ) -> Result<(Manifest, PublicKey)> {
     let refused = |source| Error::Signature { path: name.into(), source };
-    let key = crypto::verify(ring, KeyRole::Release, bytes, signature).map_err(refused)?;
+    let key = crypto::verify::<Ring>(ring, KeyRole::Release, bytes, signature).map_err(refused)?;
     let manifest =
         Manifest::from_verified(bytes).map_err(|source| Error::Manifest { path: name.into(), source })?;
-    crypto::check_date(key, manifest.epoch).map_err(refused)?;
+    crypto::check_date(key, UnixTime::from_unsigned(manifest.epoch)).map_err(refused)?;
     Ok((manifest, key.clone()))
 }
 

@@ -1,62 +1,56 @@
-//! SHA-256 and RSA verification by `ring`, for hosted Linux.
+//! Digests and RSA signatures behind one small trait, and the checks that are built on it.
+//!
+//! Nothing here makes a signature: private keys are held by the programs that sign.
 
-use alloc::vec::Vec;
+#[cfg(feature = "ring")]
+mod hosted;
+#[cfg(feature = "rustcrypto")]
+mod portable;
 
-use ring::{digest, signature};
+#[cfg(feature = "alloc")]
+use crate::key::{KeyRole, Signature};
+#[cfg(feature = "ring")]
+pub use hosted::{Ring, Sha256};
+#[cfg(feature = "rustcrypto")]
+pub use portable::RustCrypto;
 
 use crate::{
-    hex::{self, Digest, Hex},
-    key::{KeyId, KeyRole, PublicKey, Signature, VerifyError},
+    hex::{Digest, Hex},
+    key::{KeyId, PublicKey, VerifyError},
+    time::UnixTime,
 };
 
-/// SHA-256 over a stream of bytes.
-#[derive(Clone)]
-pub struct Sha256(digest::Context);
+/// What a cryptographic library does for this crate.
+pub trait Crypto {
+    /// SHA-256 (FIPS 180-4) of the parts, one after the other.
+    fn sha256(parts: &[&[u8]]) -> Digest;
 
-impl Sha256 {
-    /// Starts with no bytes.
-    pub fn new() -> Self {
-        Self(digest::Context::new(&digest::SHA256))
-    }
-
-    /// Adds bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of everything that was added.
-    pub fn finish(self) -> Digest {
-        let mut out = [0; 32];
-        out.copy_from_slice(self.0.finish().as_ref());
-        Hex(out)
-    }
-
-    /// The digest of one slice.
-    pub fn of(bytes: &[u8]) -> Digest {
-        let mut hasher = Self::new();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-}
-
-impl Default for Sha256 {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Whether `signature` is one of RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2) over the message, by the key
+    /// that `der` holds as RSAPublicKey. False as well for keys below 2048 bits and for what is no key at all.
+    fn verifies(der: &[u8], message: &[u8], signature: &[u8]) -> bool;
 }
 
 /// The name of a key, from its PKCS#1 DER bytes.
-pub fn key_id(der: &[u8]) -> KeyId {
-    let digest = Sha256::of(der);
+pub fn key_id<C: Crypto>(der: &[u8]) -> KeyId {
     let mut id = [0; 8];
-    id.copy_from_slice(&digest.0[..8]);
+    id.copy_from_slice(&C::sha256(&[der]).0[..8]);
     Hex(id)
+}
+
+/// The key with this name in a ring, if it has the role.
+pub(crate) fn find(ring: &[PublicKey], id: KeyId, role: crate::key::KeyRole) -> Result<&PublicKey, VerifyError> {
+    let key = ring.iter().find(|key| key.id == id).ok_or(VerifyError::UnknownKey(id))?;
+    if key.role == role { Ok(key) } else { Err(VerifyError::WrongRole { key: id, role: key.role }) }
 }
 
 /// Checks a detached signature over `document` against a key ring and returns the key that made it.
 ///
-/// `dated` is the Unix time that the document claims; call [`check_date`] once it is parsed.
-pub fn verify<'k>(
+/// Call [`check_date`] once the document is parsed.
+///
+/// # Errors
+/// When the signature is malformed, by no key of the ring, by one of another role, or not over these bytes.
+#[cfg(feature = "alloc")]
+pub fn verify<'k, C: Crypto>(
     ring: &'k [PublicKey],
     role: KeyRole,
     document: &[u8],
@@ -67,22 +61,22 @@ pub fn verify<'k>(
     if found.algorithm != Signature::ALGORITHM {
         return Err(VerifyError::Malformed);
     }
-    let bytes = hex::decode(&found.signature).ok_or(VerifyError::Malformed)?;
-    let key = ring.iter().find(|key| key.id == found.key).ok_or(VerifyError::UnknownKey(found.key))?;
-    if key.role != role {
-        return Err(VerifyError::WrongRole { key: key.id, role: key.role });
+    let bytes = crate::hex::decode(&found.signature).ok_or(VerifyError::Malformed)?;
+    let key = find(ring, found.key, role)?;
+    if C::verifies(key.der(), &role.message(document), &bytes) {
+        Ok(key)
+    } else {
+        Err(VerifyError::Mismatch(key.id))
     }
-    let der: Vec<u8> = key.der();
-    signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, &der)
-        .verify(&role.message(document), &bytes)
-        .map_err(|_unspecified| VerifyError::Mismatch(key.id))?;
-    Ok(key)
 }
 
 /// Checks that a document is dated within the validity of the key that signed it.
-pub fn check_date(key: &PublicKey, dated: u64) -> Result<(), VerifyError> {
-    if (key.not_before..key.not_after).contains(&dated) {
+///
+/// # Errors
+/// [`VerifyError::KeyExpired`].
+pub fn check_date(key: &PublicKey, dated: UnixTime) -> Result<(), VerifyError> {
+    if key.covers(dated) {
         return Ok(());
     }
-    Err(VerifyError::KeyExpired { key: key.id, dated, not_after: key.not_after })
+    Err(VerifyError::KeyExpired { key: key.id, dated, valid: key.validity() })
 }

@@ -1,11 +1,15 @@
 //! The closed set of editions and their stable identifiers.
 
+#[cfg(feature = "alloc")]
 use alloc::string::{String, ToString};
-use core::{fmt, str::FromStr};
+use core::fmt;
+#[cfg(feature = "alloc")]
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An edition of Aegis OS. The identifiers are frozen: they are in manifests, licenses and paths.
+/// An edition of Aegis OS. The identifiers are frozen: they are in manifests and paths. So is the order, which is that
+/// of license documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edition {
@@ -42,6 +46,11 @@ impl Edition {
             Self::Server => "server",
         }
     }
+
+    /// The edition with this identifier.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|edition| edition.id() == id)
+    }
 }
 
 impl fmt::Display for Edition {
@@ -51,9 +60,11 @@ impl fmt::Display for Edition {
 }
 
 /// The text is not the identifier of an edition.
+#[cfg(feature = "alloc")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownEdition(pub String);
 
+#[cfg(feature = "alloc")]
 impl fmt::Display for UnknownEdition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no edition is called `{}`; there are", self.0)?;
@@ -64,12 +75,14 @@ impl fmt::Display for UnknownEdition {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl core::error::Error for UnknownEdition {}
 
+#[cfg(feature = "alloc")]
 impl FromStr for Edition {
     type Err = UnknownEdition;
 
     fn from_str(text: &str) -> Result<Self, UnknownEdition> {
-        Self::ALL.into_iter().find(|e| e.id() == text).ok_or_else(|| UnknownEdition(text.to_string()))
+        Self::from_id(text).ok_or_else(|| UnknownEdition(text.to_string()))
     }
 }

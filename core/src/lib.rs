@@ -1,4 +1,4 @@
-//! What every part of Aegis OS agrees on: editions, manifests, signatures, slots, boot parameters.
+//! What every part of Aegis OS agrees on: editions, licenses, manifests, signatures, slots, boot parameters.
 //!
 //! Invariant: no I/O, no clock, no unsafe code, no std. Time, randomness and bytes are arguments.
 //! This crate will not read a file, ask the time or print; its callers do.
@@ -6,19 +6,27 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
+#[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod boot_state;
 pub mod channel;
+#[cfg(feature = "alloc")]
 pub mod cmdline;
-#[cfg(feature = "ring")]
 pub mod crypto;
 pub mod edition;
 pub mod hex;
 pub mod install;
 pub mod key;
+pub mod license;
+#[cfg(feature = "alloc")]
 pub mod manifest;
+#[cfg(feature = "alloc")]
 pub mod report;
 pub mod slot;
+pub mod time;
+#[cfg(feature = "alloc")]
 pub mod verity;
+pub mod version;

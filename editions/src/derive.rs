@@ -126,6 +126,7 @@ struct Tier<'a> {
     features: BTreeMap<&'a str, bool>,
     limits: &'a BTreeMap<String, i64>,
     upgrade_paths: &'a [Edition],
+    includes: &'a BTreeSet<Edition>,
 }
 
 impl<'a> Tier<'a> {
@@ -145,6 +146,7 @@ impl<'a> Tier<'a> {
             features: registry.flags.keys().map(|name| (name.as_str(), granted.contains(name))).collect(),
             limits: &spec.entitlements.limits,
             upgrade_paths: &spec.upgrade_paths,
+            includes: &spec.includes,
         }
     }
 }

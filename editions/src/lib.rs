@@ -6,6 +6,7 @@
 
 pub mod derive;
 mod error;
+pub mod licensing;
 mod raw;
 pub mod registry;
 mod resolve;

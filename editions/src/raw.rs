@@ -20,6 +20,8 @@ pub(crate) struct Raw {
     pub best_for: Option<String>,
     pub highlights: Option<Vec<String>>,
     pub upgrade_paths: Option<Vec<Edition>>,
+    #[serde(default)]
+    pub includes: BTreeSet<Edition>,
     pub colour: Option<Colours>,
     pub price: Option<Price>,
     pub service: Option<ServiceLimits>,

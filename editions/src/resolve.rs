@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Location},
     raw::Raw,
     source::{File, Source},
-    spec::{Disk, Entitlements, ImageSpec, Kernel, SecurityTier, Services, Spec},
+    spec::{Disk, ImageSpec, Kernel, SecurityTier, Services, Spec},
     validate,
 };
 
@@ -74,6 +74,7 @@ impl Chain {
             security: self.security()?,
             entitlements: self.entitlements()?,
             upgrade_paths: self.own("upgrade_paths", own.upgrade_paths.clone())?,
+            includes: own.includes.clone(),
             best_for: self.own("best_for", own.best_for.clone())?,
             highlights: self.own("highlights", own.highlights.clone())?,
             architectures: self.appended("system.architectures", |raw| &raw.system.architectures)?,

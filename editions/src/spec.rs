@@ -3,12 +3,11 @@
 //! Invariant: the types here hold what was resolved and validated; nothing in them refers to another edition's
 //! file. The builder writes a [`Spec`] to `/usr/lib/aegis/edition.json`, the installer reads it back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
-use aegis_core::{channel::Channel, edition::Edition, manifest::ImageKind};
+use aegis_core::{
+    channel::Channel, edition::Edition, license::entitlements::Entitlements, manifest::ImageKind,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, resolve, source::Source};
@@ -43,10 +42,12 @@ pub struct Spec {
     pub channel: Channel,
     /// What protects it.
     pub security: SecurityTier,
-    /// Which features a license for it opens, and within which limits.
+    /// Which features a license for it opens, and within which limits. Without a valid license those of freemium hold.
     pub entitlements: Entitlements,
     /// Editions that an owner can change to, cheapest first as written.
     pub upgrade_paths: Vec<Edition>,
+    /// Other editions that a license for this one opens too; the free edition is open to everyone.
+    pub includes: BTreeSet<Edition>,
     /// Whom it suits, one clause.
     pub best_for: String,
     /// What to say about it, one sentence each.
@@ -191,18 +192,6 @@ pub struct SecurityTier {
     /// The kernel's audit log is recorded.
     #[serde(default)]
     pub audit_log: bool,
-}
-
-/// What a license for the edition opens. Without a valid license the entitlements of freemium hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entitlements {
-    /// Features, snake_case.
-    #[serde(default)]
-    pub flags: BTreeSet<String>,
-    /// Amounts, snake_case; -1 is unlimited.
-    #[serde(default)]
-    pub limits: BTreeMap<String, i64>,
 }
 
 /// The kernel of an edition.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aegis_core::edition::Edition;
+use aegis_core::{edition::Edition, license::key::is_prefix};
 
 use crate::{
     error::Error,
@@ -34,7 +34,7 @@ const COMPONENTS: [&str; 4] = ["main", "contrib", "non-free", "non-free-firmware
 /// One edition by itself.
 pub(crate) fn spec(spec: &Spec, registry: &Registry, chain: &Chain) -> Result<(), Error> {
     let checks: [fn(&Spec) -> Option<Violation>; 12] =
-        [words, colours, prefix, price, upgrades, archive, packages, overlays, units, disk, security, limits];
+        [words, colours, prefix, price, upgrades, includes, archive, packages, overlays, units, disk, security, limits];
     match checks.iter().find_map(|check| check(spec)).or_else(|| entitlements(spec, registry)) {
         None => Ok(()),
         Some((key, problem, hint)) => Err(invalid(chain.place(&key), problem, hint)),
@@ -113,10 +113,12 @@ fn prefix(spec: &Spec) -> Option<Violation> {
             "a free edition has a key prefix",
             "remove it; no key is ever issued",
         )),
-        Some(text) if text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_uppercase()) => None,
-        Some(text) => {
-            Some(violation("key_prefix", format!("`{text}` is not a key prefix"), "write four capitals"))
-        }
+        Some(text) if is_prefix(text) => None,
+        Some(text) => Some(violation(
+            "key_prefix",
+            format!("`{text}` is not a key prefix"),
+            "write four capitals other than L and U, which look like other characters of a key",
+        )),
     }
 }
 
@@ -144,6 +146,12 @@ fn upgrades(spec: &Spec) -> Option<Violation> {
     let free = |edition: &Edition| *edition == spec.id || *edition == Edition::Freemium;
     let bad = spec.upgrade_paths.iter().find(|edition| free(edition))?;
     Some(violation("upgrade_paths", format!("`{bad}` is no upgrade"), "name other editions that are sold"))
+}
+
+fn includes(spec: &Spec) -> Option<Violation> {
+    let bad = spec.includes.iter().find(|edition| **edition == spec.id || **edition == Edition::Freemium)?;
+    let hint = "name other editions that are sold; its own and freemium are always open";
+    Some(violation("includes", format!("`{bad}` need not be included"), hint))
 }
 
 fn archive(spec: &Spec) -> Option<Violation> {

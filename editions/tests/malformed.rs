@@ -74,6 +74,7 @@ const INVALID: [(&str, &str, &str, &str, &str); 27] = [
     ("server", "lifetime_cents = 0", "lifetime_cents = 1", "price.contact_sales", "agreed"),
     ("basic", "annual_cents = 300", "annual_cents = 1900", "price.annual_cents", "as much"),
     ("server", "site = \"#dc2626\"", "site = \"red\"", "colour.site", "not a colour"),
+    ("server", "includes = [\"basic\"]", "includes = [\"freemium\"]", "includes", "need not be included"),
     ("server", "upgrade_paths = []", "upgrade_paths = [\"server\"]", "upgrade_paths", "no upgrade"),
     ("server", "minimum_mib = 8192", "minimum_mib = 6144", "disk.minimum_mib", "two slots"),
     ("server", "compression = 15", "compression = 23", "image.compression", "no such level"),

@@ -3,9 +3,10 @@
 //! Invariant: a [`Release`] exists only for bytes whose signature was verified.
 
 use aegis_core::{
-    crypto,
+    crypto::{self, Ring},
     key::{KeyRole, PublicKey},
     manifest::{Manifest, MediumId},
+    time::UnixTime,
 };
 use serde::Deserialize;
 
@@ -34,10 +35,10 @@ impl Release {
         signature: Vec<u8>,
     ) -> Result<Self, (Error, Option<MediumId>)> {
         let refuse = |source| (Error::Signature { device: device.to_string(), source }, claimed_id(&bytes));
-        let key = crypto::verify(keys, KeyRole::Release, &bytes, &signature).map_err(refuse)?;
+        let key = crypto::verify::<Ring>(keys, KeyRole::Release, &bytes, &signature).map_err(refuse)?;
         let manifest = Manifest::from_verified(&bytes)
             .map_err(|source| (Error::Manifest { device: device.to_string(), source }, claimed_id(&bytes)))?;
-        crypto::check_date(key, manifest.epoch).map_err(refuse)?;
+        crypto::check_date(key, UnixTime::from_unsigned(manifest.epoch)).map_err(refuse)?;
         if key.development {
             log::notice(&format!(
                 "{device} is signed with the development key {}: not for use in earnest",

@@ -1,0 +1,205 @@
+//! License documents made by an independent implementation (`vectors/make.py`), read by both cryptographic libraries.
+
+use aegis_core::{
+    crypto::{Crypto, Ring, RustCrypto},
+    hex::Hex,
+    key::{KeyId, PublicKey, VerifyError},
+    license::{
+        claims::{Claims, Setting},
+        document::{self, DocumentError, License},
+        revocation::{ListError, Revocations},
+    },
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Vectors {
+    keys: Vec<PublicKey>,
+    good: Vec<Good>,
+    bad: Vec<Bad>,
+    lists: Vec<List>,
+}
+
+#[derive(Deserialize)]
+struct Good {
+    name: String,
+    key: KeyId,
+    armour: String,
+    claims: Claims,
+}
+
+#[derive(Deserialize)]
+struct Bad {
+    name: String,
+    error: String,
+    armour: String,
+}
+
+#[derive(Deserialize)]
+struct List {
+    name: String,
+    error: Option<String>,
+    armour: String,
+    number: u64,
+    serials: Vec<u64>,
+}
+
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("vectors/licenses.json")).expect("the vectors are what make.py writes")
+}
+
+/// As make.py writes it.
+fn name(error: &DocumentError) -> String {
+    use DocumentError as E;
+    match error {
+        E::Armour(error) => format!("armour: {}", first_word(error)),
+        E::Body => "body".into(),
+        E::Version(found) => format!("version: {found}"),
+        E::Signature(VerifyError::WrongRole { key, .. }) => format!("signature: WrongRole({key})"),
+        E::Signature(VerifyError::KeyExpired { key, .. }) => format!("signature: KeyExpired({key})"),
+        E::Signature(error) => format!("signature: {error:?}"),
+        E::Claims(error) => format!("claims: {error:?}"),
+        E::List(error) => format!("list: {error:?}"),
+    }
+}
+
+fn first_word(error: &impl std::fmt::Debug) -> String {
+    format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+fn both(check: impl Fn(Verify, ReadList)) {
+    check(License::verify::<Ring>, read_list::<Ring>);
+    check(License::verify::<RustCrypto>, read_list::<RustCrypto>);
+}
+
+type Verify = fn(&[u8], &[PublicKey]) -> Result<License, DocumentError>;
+type ReadList = fn(&[u8], &[PublicKey], u64) -> Result<(u64, Vec<u64>), DocumentError>;
+
+fn read_list<C: Crypto>(text: &[u8], keys: &[PublicKey], seen: u64) -> Result<(u64, Vec<u64>), DocumentError> {
+    let mut buffer = vec![0; document::revocations_room(1000)];
+    let list = Revocations::verify::<C>(text, keys, seen, &mut buffer)?;
+    assert!(list.serials().all(|serial| list.contains(serial) && !list.contains(serial ^ 1 << 63)));
+    Ok((list.number(), list.serials().collect()))
+}
+
+#[test]
+fn good_licenses_say_what_was_signed() {
+    let vectors = vectors();
+    assert!(vectors.good.len() >= 20);
+    both(|verify, _| {
+        for good in &vectors.good {
+            let license = verify(good.armour.as_bytes(), &vectors.keys).unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
+            assert_eq!(license.claims(), &good.claims, "{}", good.name);
+            assert_eq!(license.key(), good.key, "{}", good.name);
+            assert!(good.armour.len() <= document::LICENSE_TEXT);
+        }
+    });
+}
+
+#[test]
+fn bad_licenses_are_refused_with_the_right_error() {
+    let vectors = vectors();
+    assert!(vectors.bad.len() >= 40);
+    both(|verify, _| {
+        for bad in &vectors.bad {
+            let error = verify(bad.armour.as_bytes(), &vectors.keys).expect_err(&bad.name);
+            assert_eq!(name(&error), bad.error, "{}", bad.name);
+            assert!(!error.to_string().is_empty() && !error.hint().is_empty());
+        }
+    });
+}
+
+#[test]
+fn revocation_lists_are_read_and_refused() {
+    let vectors = vectors();
+    both(|_, read| {
+        for list in &vectors.lists {
+            let found = read(list.armour.as_bytes(), &vectors.keys, 0);
+            match &list.error {
+                None => assert_eq!(found, Ok((list.number, list.serials.clone())), "{}", list.name),
+                Some(error) => assert_eq!(&name(&found.expect_err(&list.name)), error, "{}", list.name),
+            }
+        }
+        let seven = vectors.lists.iter().find(|list| list.number == 7).expect("there is a list 7");
+        let at = |seen| read(seven.armour.as_bytes(), &vectors.keys, seen);
+        assert!(at(6).is_ok() && at(7).is_ok());
+        assert_eq!(at(8), Err(DocumentError::List(ListError::Rollback { found: 7, seen: 8 })));
+    });
+}
+
+/// Every bit of the armour and of what it holds. A flip in the text that stays Base64 is a flip of the body.
+#[test]
+fn every_flipped_bit_is_refused() {
+    let vectors = vectors();
+    let everything = vectors.good.iter().find(|good| good.name == "everything").expect("it is there");
+    for good in [&vectors.good[0], everything] {
+        let mut text = good.armour.clone().into_bytes();
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                text[at] ^= 1 << bit;
+                let found = License::verify::<Ring>(&text, &vectors.keys);
+                assert!(found.is_err(), "bit {bit} of byte {at} of {}", good.name);
+                text[at] ^= 1 << bit;
+            }
+        }
+        assert!(License::verify::<Ring>(&text, &vectors.keys).is_ok());
+    }
+}
+
+/// The same bits under the other library, which is slower: those of the body only.
+#[test]
+fn every_flipped_bit_of_the_body_is_refused_by_rustcrypto() {
+    let vectors = vectors();
+    let text = vectors.good[0].armour.clone().into_bytes();
+    let start = text.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+    for at in start..text.len() {
+        let mut changed = text.clone();
+        changed[at] ^= 1;
+        assert!(License::verify::<RustCrypto>(&changed, &vectors.keys).is_err(), "byte {at}");
+    }
+}
+
+/// Cuts and extensions at every length.
+#[test]
+fn every_cut_is_refused() {
+    let vectors = vectors();
+    let text = vectors.good[0].armour.as_bytes();
+    for length in 0..text.len() {
+        assert!(License::verify::<Ring>(&text[..length], &vectors.keys).is_err(), "{length}");
+    }
+    for more in [&b"\n"[..], b" ", b"\0", b"x"] {
+        assert!(License::verify::<Ring>(&[text, more].concat(), &vectors.keys).is_err());
+    }
+}
+
+/// A text of any length costs no memory: the limit is looked at first.
+#[test]
+fn a_huge_text_is_refused_unread() {
+    let huge = vec![b'A'; 64 << 20];
+    let error = License::verify::<Ring>(&huge, &[]).expect_err("it is no license");
+    assert_eq!(first_word(&match error { DocumentError::Armour(error) => error, other => panic!("{other}") }), "TooLong");
+}
+
+#[test]
+fn settings_are_what_make_py_means() {
+    let vectors = vectors();
+    let set = &vectors.good.iter().find(|good| good.name == "overrides").expect("it is there").claims.overrides;
+    let settings: Vec<_> = set.iter().map(|set| (set.name.as_str(), set.setting)).collect();
+    let expected = [
+        ("beta_channel", Setting::Flag(true)),
+        ("license_machines", Setting::Limit(-1)),
+        ("wine", Setting::Flag(false)),
+    ];
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn key_ids_are_the_same_in_both_libraries() {
+    for key in vectors().keys {
+        assert_eq!(aegis_core::crypto::key_id::<Ring>(key.der()), key.id);
+        assert_eq!(aegis_core::crypto::key_id::<RustCrypto>(key.der()), key.id);
+    }
+    assert_eq!(Ring::sha256(&[b"a", b"", b"bc"]), Ring::sha256(&[b"abc"]));
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(Some(RustCrypto::sha256(&[])), Hex::parse(empty));
+}
