@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use aegis_core::edition::Edition;
+use aegis_core::{edition::Edition, license::entitlements::Entitlements};
 
 use crate::{
     error::{Error, Location},
