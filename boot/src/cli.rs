@@ -26,6 +26,8 @@ macro_rules! say {
     ($($part:tt)*) => {{ use std::io::Write; writeln!(std::io::stdout(), $($part)*).ok(); }};
 }
 
+mod license;
+
 /// Builds, signs, verifies and runs media of Aegis OS
 #[derive(Parser)]
 #[command(name = "aegis", version, max_term_width = 80)]
@@ -45,6 +47,9 @@ enum Verb {
     /// Keys for signing
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// License documents
+    #[command(subcommand)]
+    License(license::LicenseVerb),
     /// Starts QEMU on an ISO in this terminal; leave it with Ctrl-A X
     Run(RunArgs),
 }
@@ -207,6 +212,7 @@ pub fn run() -> Result<()> {
         Verb::Keys(KeysVerb::Generate { dir, days, production, if_missing }) => {
             generate(dir, days, production, if_missing)
         }
+        Verb::License(verb) => license::run(verb),
         Verb::Run(args) => vm::run(&machine(args)),
     }
 }

@@ -29,6 +29,11 @@ impl UnixTime {
         Self(self.0.saturating_add(days as i64 * DAY))
     }
 
+    /// The end of the day that this time is in, wherever on earth; see [`UnixTime::end_of_day`].
+    pub const fn day_end(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(DAY)).saturating_add(DAY + DAY / 2))
+    }
+
     /// Whole days from `earlier` until this time, a started one counted as whole; 0 when it is past.
     pub const fn days_since(self, earlier: Self) -> Days {
         let seconds = self.0.saturating_sub(earlier.0);

@@ -98,6 +98,23 @@ pub enum Code {
     Unknown,
 }
 
+impl Code {
+    /// The identifier, such as `not-yet-valid`.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Grace => "grace",
+            Self::Trial => "trial",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::WrongEdition => "wrong-edition",
+            Self::WrongMachine => "wrong-machine",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Where and when a license is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
@@ -143,6 +160,11 @@ pub fn judge<C: Crypto>(license: &License, here: &Circumstances<'_>) -> Verdict 
         }
     }
     by_time(claims, here.now, here.seen)
+}
+
+/// What claims mean at a time, wherever they are used: to show, for it grants nothing.
+pub fn period(claims: &Claims, now: UnixTime) -> Code {
+    at_time(claims, now).code()
 }
 
 /// With a clock that was set back, the license must say the same at both times.
