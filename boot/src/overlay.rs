@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aegis_editions::{Spec, spec::Desktop};
+use aegis_core::edition::Edition;
+use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
 
 use crate::{
     error::{Error, Result},
@@ -18,7 +19,7 @@ use crate::{
 pub const DIRECTORY: &str = "buildroot-external/board/aegis/rootfs-overlay";
 
 /// Our own programs that an image carries, in `/usr/bin`.
-pub const PROGRAMS: &[&str] = &["aegis-installer"];
+pub const PROGRAMS: &[&str] = &["aegis-installer", "aegis-license"];
 
 /// Directories that people write to; the root file system is read-only, so they live in /var.
 const WRITABLE: &[(&str, &str)] =
@@ -43,6 +44,10 @@ pub fn layer(
         layer.insert(format!("usr/bin/{name}"), program(binaries, name)?);
     }
     derived(spec, version, &mut layer);
+    let inclusions = Licensing::load().map_err(Error::Spec)?.inclusions();
+    let licensed_by: Vec<Edition> = inclusions.licensed_by(spec.id).collect();
+    let content = serde_json::to_string(&licensed_by).unwrap_or_default() + "\n";
+    layer.insert("usr/lib/aegis/licensed-by.json".into(), Node::Text { content, mode: 0o644 });
     Ok(layer)
 }
 

@@ -8,7 +8,7 @@ use std::{
 use aegis_core::{
     channel::Channel,
     hex::{Digest, Hex},
-    key::KeyRole,
+    key::{KeyRole, PublicKey},
     manifest::{Image, ImageKind, Manifest, path},
 };
 use aegis_editions::Spec;
@@ -100,7 +100,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     progress.done(cached, &kernel.release);
 
     progress.stage("initramfs");
-    let ring = [signer.public().clone()];
+    let ring = [signer.public().clone(), license_key(request)?];
     let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
     progress.done(cached, &size(&initramfs)?);
 
@@ -157,6 +157,12 @@ fn resolve(request: &Request, store: &Store, packages: &PackageRequest) -> Resul
     }
     let sources = sources?;
     Ok((store.resolve(packages, &sources)?, sources))
+}
+
+/// The key that licenses of this release are signed with.
+fn license_key(request: &Request) -> Result<PublicKey> {
+    let key = keys::public(&request.keys, KeyRole::License)?;
+    if request.release && key.development { Err(Error::DevelopmentKey(key.id)) } else { Ok(key) }
 }
 
 fn check_fits(spec: &Spec, image: &Image) -> Result<()> {

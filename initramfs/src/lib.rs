@@ -17,6 +17,7 @@ mod handover;
 mod hardware;
 mod image;
 mod iso9660;
+mod license;
 mod log;
 mod modules;
 mod record;
