@@ -352,11 +352,15 @@ impl Hint for Error {
             Self::MissingBinary(_) => "build our own programs first: make binaries".into(),
             Self::Stale(_) => "run `aegis edition derive` and commit the result".into(),
             Self::LicenseKey(source) => source.hint().into(),
-            Self::KeyOfEdition { other, .. } => format!("write --edition {other}, or name another license key"),
+            Self::KeyOfEdition { other, .. } => {
+                format!("write --edition {other}, or name another license key")
+            }
             Self::FreeEdition(_) => "name an edition that is sold; see `aegis edition list`".into(),
             Self::Claims(source) => source.hint().into(),
             Self::Document { source, .. } => source.hint().into(),
-            Self::NotInForce { code: Code::Revoked, .. } => "issue another license if that was a mistake".into(),
+            Self::NotInForce { code: Code::Revoked, .. } => {
+                "issue another license if that was a mistake".into()
+            }
             Self::NotInForce { .. } => "compare its dates with the clock of this machine".into(),
             Self::Date(_) => "write it as in 2027-01-31".into(),
             Self::Setting(_) => "write NAME=true, NAME=false or NAME=NUMBER; -1 is unlimited".into(),

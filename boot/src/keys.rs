@@ -177,8 +177,9 @@ mod tests {
         assert!(matches!(open(KeyRole::Release, true, 1000), Err(Error::DevelopmentKey(_))));
         assert!(matches!(open(KeyRole::Release, false, 90_000), Err(Error::ExpiredKey { .. })));
         let signature = open(KeyRole::Release, false, 1000).unwrap().sign(b"text").unwrap();
-        let verify =
-            |role, document: &[u8]| crypto::verify::<Ring>(&keys, role, document, &signature).map(|key| key.role);
+        let verify = |role, document: &[u8]| {
+            crypto::verify::<Ring>(&keys, role, document, &signature).map(|key| key.role)
+        };
         assert_eq!(verify(KeyRole::Release, b"text"), Ok(KeyRole::Release));
         assert!(matches!(verify(KeyRole::Release, b"texT"), Err(VerifyError::Mismatch(_))));
         assert!(matches!(verify(KeyRole::License, b"text"), Err(VerifyError::WrongRole { .. })));

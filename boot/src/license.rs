@@ -153,7 +153,8 @@ pub fn write_list(
     now: UnixTime,
     signer: &Signer,
 ) -> Result<()> {
-    let refused = |source| Error::Document { path: path.into(), source: document::DocumentError::List(source) };
+    let refused =
+        |source| Error::Document { path: path.into(), source: document::DocumentError::List(source) };
     let payload = revocation::encode(number, now, serials.iter().copied()).map_err(refused)?;
     write_whole(path, seal(Form::Revocations, &payload, signer)?.as_bytes())
 }
@@ -162,9 +163,11 @@ fn seal(form: Form, payload: &[u8], signer: &Signer) -> Result<String> {
     let mut buffer = vec![0; payload.len() + document::LICENSE_ROOM];
     let mut text = String::new();
     let sign = |message: &[u8], room: &mut [u8]| signer.sign_message(message, room);
-    document::seal(form, payload, signer.public().id, &mut buffer, &mut text, sign).map_err(|error| match error {
-        SealError::Signer(error) => error,
-        SealError::TooLarge | SealError::Write => Error::Sealing,
+    document::seal(form, payload, signer.public().id, &mut buffer, &mut text, sign).map_err(|error| {
+        match error {
+            SealError::Signer(error) => error,
+            SealError::TooLarge | SealError::Write => Error::Sealing,
+        }
     })?;
     Ok(text)
 }
@@ -216,7 +219,8 @@ mod tests {
             seats: 1 + u32::try_from(seed % 1000).unwrap(),
             issued: start,
             not_before: start.plus_days(u32::try_from(seed % 3).unwrap()),
-            expires: (kind != Kind::Lifetime).then(|| start.plus_days(30 + u32::try_from(seed % 500).unwrap())),
+            expires: (kind != Kind::Lifetime)
+                .then(|| start.plus_days(30 + u32::try_from(seed % 500).unwrap())),
             grace_days: if kind.is_trial() { 0 } else { u16::try_from(seed % 60).unwrap() },
             binding: None,
             overrides: (0..seed % 4).map(|n| read_override(&format!("extra_{n}={seed}")).unwrap()).collect(),
@@ -237,7 +241,8 @@ mod tests {
         let mut serials = BTreeSet::new();
         for seed in 0..1000 {
             let issued = issue(order(seed), &licensing, &signer).unwrap();
-            let license = License::verify::<Ring>(issued.text.as_bytes(), std::slice::from_ref(&own)).unwrap();
+            let license =
+                License::verify::<Ring>(issued.text.as_bytes(), std::slice::from_ref(&own)).unwrap();
             assert_eq!(license.claims(), &issued.claims);
             assert!(License::verify::<Ring>(issued.text.as_bytes(), std::slice::from_ref(&other)).is_err());
             // A foreign key that bears the name of the right one.
@@ -250,9 +255,11 @@ mod tests {
 
     #[test]
     fn overrides_are_read_as_they_are_written() {
-        for (text, setting) in
-            [("wine=true", Setting::Flag(true)), ("wine=false", Setting::Flag(false)), ("seats=-1", Setting::Limit(-1))]
-        {
+        for (text, setting) in [
+            ("wine=true", Setting::Flag(true)),
+            ("wine=false", Setting::Flag(false)),
+            ("seats=-1", Setting::Limit(-1)),
+        ] {
             assert_eq!(read_override(text).unwrap().setting, setting);
         }
         for wrong in ["", "wine", "wine=", "wine=yes", "wine=1.5", &format!("{}=1", "a".repeat(33))] {

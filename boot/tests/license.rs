@@ -25,7 +25,11 @@ impl Office {
 
     fn aegis(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aegis"));
-        command.args(args).env("HOME", self.0.path()).current_dir(self.0.path()).env_remove("XDG_CONFIG_HOME");
+        command
+            .args(args)
+            .env("HOME", self.0.path())
+            .current_dir(self.0.path())
+            .env_remove("XDG_CONFIG_HOME");
         command.output().unwrap()
     }
 
@@ -155,7 +159,8 @@ fn each_wrong_order_is_refused_and_nothing_is_written() {
     ];
     for (more, code, part) in cases {
         let args = [&["license", "issue", "--out", "new"][..], more].concat();
-        let args = if more.contains(&"--edition") { args } else { [&args[..], &["--edition", "gamer"]].concat() };
+        let args =
+            if more.contains(&"--edition") { args } else { [&args[..], &["--edition", "gamer"]].concat() };
         let (found, text) = refusal(&office.aegis(&args));
         assert_eq!(found, code, "{more:?}: {text}");
         assert!(text.contains(part), "{more:?}: {text}");
@@ -167,7 +172,8 @@ fn each_wrong_order_is_refused_and_nothing_is_written() {
     assert_eq!(fs::read(office.path("new")).unwrap(), before);
     // A key of another edition.
     let key = office.issued("other", &lifetime)["license_key"].as_str().unwrap().to_owned();
-    let args = ["license", "issue", "--edition", "basic", "--kind", "trial", "--out", "x", "--license-key", &key];
+    let args =
+        ["license", "issue", "--edition", "basic", "--kind", "trial", "--out", "x", "--license-key", &key];
     let (code, text) = refusal(&office.aegis(&args));
     assert_eq!(code, 2);
     assert!(text.contains("for the edition gamer"), "{text}");

@@ -75,7 +75,11 @@ fn both(check: impl Fn(Verify, ReadList)) {
 type Verify = fn(&[u8], &[PublicKey]) -> Result<License, DocumentError>;
 type ReadList = fn(&[u8], &[PublicKey], u64) -> Result<(u64, Vec<u64>), DocumentError>;
 
-fn read_list<C: Crypto>(text: &[u8], keys: &[PublicKey], seen: u64) -> Result<(u64, Vec<u64>), DocumentError> {
+fn read_list<C: Crypto>(
+    text: &[u8],
+    keys: &[PublicKey],
+    seen: u64,
+) -> Result<(u64, Vec<u64>), DocumentError> {
     let mut buffer = vec![0; document::revocations_room(1000)];
     let list = Revocations::verify::<C>(text, keys, seen, &mut buffer)?;
     assert!(list.serials().all(|serial| list.contains(serial) && !list.contains(serial ^ 1 << 63)));
@@ -88,7 +92,8 @@ fn good_licenses_say_what_was_signed() {
     assert!(vectors.good.len() >= 20);
     both(|verify, _| {
         for good in &vectors.good {
-            let license = verify(good.armour.as_bytes(), &vectors.keys).unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
+            let license = verify(good.armour.as_bytes(), &vectors.keys)
+                .unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
             assert_eq!(license.claims(), &good.claims, "{}", good.name);
             assert_eq!(license.key(), good.key, "{}", good.name);
             assert!(good.armour.len() <= document::LICENSE_TEXT);
@@ -177,13 +182,20 @@ fn every_cut_is_refused() {
 fn a_huge_text_is_refused_unread() {
     let huge = vec![b'A'; 64 << 20];
     let error = License::verify::<Ring>(&huge, &[]).expect_err("it is no license");
-    assert_eq!(first_word(&match error { DocumentError::Armour(error) => error, other => panic!("{other}") }), "TooLong");
+    assert_eq!(
+        first_word(&match error {
+            DocumentError::Armour(error) => error,
+            other => panic!("{other}"),
+        }),
+        "TooLong"
+    );
 }
 
 #[test]
 fn settings_are_what_make_py_means() {
     let vectors = vectors();
-    let set = &vectors.good.iter().find(|good| good.name == "overrides").expect("it is there").claims.overrides;
+    let set =
+        &vectors.good.iter().find(|good| good.name == "overrides").expect("it is there").claims.overrides;
     let settings: Vec<_> = set.iter().map(|set| (set.name.as_str(), set.setting)).collect();
     let expected = [
         ("beta_channel", Setting::Flag(true)),

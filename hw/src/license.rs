@@ -95,7 +95,12 @@ impl Files {
     ///
     /// # Errors
     /// When a file is there and cannot be read. What it says is never an error, but part of the verdict.
-    pub fn judge<C: Crypto>(&self, text: Option<&[u8]>, state: State, here: &Here<'_>) -> Result<Judged, Error> {
+    pub fn judge<C: Crypto>(
+        &self,
+        text: Option<&[u8]>,
+        state: State,
+        here: &Here<'_>,
+    ) -> Result<Judged, Error> {
         let mut buffer = Vec::new();
         let (list, list_refused) = match self.list::<C>(here.ring, state, &mut buffer)? {
             None => (None, None),
@@ -165,7 +170,10 @@ impl Files {
 }
 
 /// The content of a file, or of what is one byte longer than the limit, which no parser accepts; `None` without the file.
-fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(Error::io("open", path))?,

@@ -79,7 +79,8 @@ mod tests {
         }
         let roots = Roots { sysfs: at.join("sys"), ..Roots::default() };
         let identity = Identity::read(&roots, Some("vda"), &at.join("etc/machine-id"));
-        let value = |component| identity.0.iter().find(|(one, _)| *one == component).map(|(_, value)| value.as_str());
+        let value =
+            |component| identity.0.iter().find(|(one, _)| *one == component).map(|(_, value)| value.as_str());
         assert_eq!(value(Component::Disk), Some("DISK-1"));
         assert_eq!(value(Component::NetworkCard), Some("a4:bb:6d:00:11:23"));
         assert_eq!(value(Component::Installation), Some("b08dfa6083e7567a1921a715000001fb"));

@@ -12,7 +12,7 @@ use aegis_tests::{
 
 use crate::{
     answers::{DISK, PASSWORD, USER},
-    live, snapshots,
+    license, live, snapshots,
 };
 
 /// What must differ between two installations.
@@ -79,6 +79,7 @@ pub(crate) fn check_first_start(
     check_settings(&mut shell, expected)?;
     check_seal(&mut shell)?;
     let identity = identity(&mut shell)?;
+    license::install(&mut shell)?;
     for file in FILES {
         shell.run(&format!("echo kept-{} | sudo -n tee {file}", expected.hostname))?;
     }
@@ -105,6 +106,7 @@ pub(crate) fn check_second_start(
         );
     }
     assert_eq!(&identity(&mut shell)?, first);
+    license::check(&mut shell)?;
     power_off(vm)
 }
 

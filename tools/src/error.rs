@@ -111,7 +111,9 @@ impl std::error::Error for Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => "run it with sudo".into(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "run it with sudo".into()
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space; nothing was changed".into()
             }
@@ -124,7 +126,9 @@ impl Hint for Error {
             Self::Free(_) => "nothing needs to be done".into(),
             Self::NoLicense(_) => "aegis-license install FILE".into(),
             Self::Serial { .. } => "`aegis-license show` prints the serial number".into(),
-            Self::TooFewParts(known) if *known == 0 => "run it with sudo: only root may read serial numbers".into(),
+            Self::TooFewParts(known) if *known == 0 => {
+                "run it with sudo: only root may read serial numbers".into()
+            }
             Self::TooFewParts(_) => {
                 "run it with sudo, or ask for a license that is not bound to a machine".into()
             }
@@ -134,9 +138,9 @@ impl Hint for Error {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Document { source: DocumentError::Signature(_), .. } | Self::NotHere { .. } | Self::Serial { .. } => {
-                exit::REFUSED
-            }
+            Self::Document { source: DocumentError::Signature(_), .. }
+            | Self::NotHere { .. }
+            | Self::Serial { .. } => exit::REFUSED,
             _ => exit::FAILED,
         }
     }

@@ -2,11 +2,7 @@
 
 pub mod cli;
 
-use std::{
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{fs::File, io::Read, path::Path};
 
 use aegis_core::{
     crypto::Ring,
@@ -87,7 +83,8 @@ impl Desk {
 
     fn judge_text(&self, text: Option<&[u8]>, state: State) -> Result<Judged, Error> {
         let identity = self.system.identity(&self.boot);
-        let here = Here { ring: &self.keys, edition: self.edition(), machine: identity.machine(), now: self.now };
+        let here =
+            Here { ring: &self.keys, edition: self.edition(), machine: identity.machine(), now: self.now };
         self.files.judge::<Ring>(text, state, &here).map_err(Error::Hardware)
     }
 
@@ -203,4 +200,3 @@ fn tidy(path: &Path, limit: usize) -> Result<String, Error> {
     file.take(2 * limit as u64 + 1).read_to_end(&mut text).map_err(Error::io("reading", path))?;
     Ok(armour::tidy(&String::from_utf8_lossy(&text)))
 }
-

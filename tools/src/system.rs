@@ -74,7 +74,9 @@ impl System {
     /// What the clock says.
     pub fn now() -> UnixTime {
         // A clock before 1970 judges like one at 1970, which every license is later than.
-        UnixTime::from_unsigned(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+        UnixTime::from_unsigned(
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+        )
     }
 }
 

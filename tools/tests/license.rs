@@ -16,11 +16,7 @@ use aegis_core::{
     },
     time::{DAY, UnixTime},
 };
-use aegis_tools::{
-    Error,
-    license::Desk,
-    system::System,
-};
+use aegis_tools::{Error, license::Desk, system::System};
 use serde_json::{Value, json};
 
 /// When the vectors were issued.
@@ -35,7 +31,8 @@ struct Place {
 impl Place {
     fn new(edition: &str) -> Self {
         let vectors = include_str!("../../core/tests/vectors/licenses.json");
-        let place = Self { root: tempfile::tempdir().unwrap(), vectors: serde_json::from_str(vectors).unwrap() };
+        let place =
+            Self { root: tempfile::tempdir().unwrap(), vectors: serde_json::from_str(vectors).unwrap() };
         let boot = json!({"edition": edition, "version": "0.1.0", "mode": "installed", "disk": "vda", "timings": []});
         place.write("run/aegis/boot.json", &boot.to_string());
         place.write("run/aegis/keys.json", &place.vectors["keys"].to_string());
@@ -57,7 +54,8 @@ impl Place {
     /// A file with the armour of a vector.
     fn vector(&self, list: &str, name: &str) -> PathBuf {
         let all = self.vectors[list].as_array().unwrap();
-        let found = all.iter().find(|vector| vector["name"] == name).unwrap_or_else(|| panic!("{list}: {name}"));
+        let found =
+            all.iter().find(|vector| vector["name"] == name).unwrap_or_else(|| panic!("{list}: {name}"));
         self.write(&format!("mail/{name}"), found["armour"].as_str().unwrap())
     }
 

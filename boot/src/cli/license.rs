@@ -292,13 +292,7 @@ fn describe(claims: &Claims) {
     }
 }
 
-fn revoke(
-    licenses: &[String],
-    list: &Path,
-    new: bool,
-    keys: Option<PathBuf>,
-    json: bool,
-) -> Result<()> {
+fn revoke(licenses: &[String], list: &Path, new: bool, keys: Option<PathBuf>, json: bool) -> Result<()> {
     let directory = keys_directory(keys)?;
     let signer = Signer::open(&directory, KeyRole::License, false, keys::now())?;
     let ring = [signer.public().clone()];

@@ -135,11 +135,25 @@ fn show(desk: &Desk, as_json: bool) -> Result<(), Error> {
         });
     };
     if as_json {
-        say!("{}", json!({"claims": license.claims(), "key": license.key(), "development": license.is_development()}));
+        say!(
+            "{}",
+            json!({"claims": license.claims(), "key": license.key(), "development": license.is_development()})
+        );
         return Ok(());
     }
-    let Claims { serial, edition, kind, seats, issued, not_before, expires, grace_days, binding, overrides, .. } =
-        license.claims();
+    let Claims {
+        serial,
+        edition,
+        kind,
+        seats,
+        issued,
+        not_before,
+        expires,
+        grace_days,
+        binding,
+        overrides,
+        ..
+    } = license.claims();
     say!("serial    {serial}");
     say!("edition   {edition}, {kind}, for {seats} {}", if *seats == 1 { "machine" } else { "machines" });
     say!("issued    {issued}, by key {}", license.key());
@@ -149,7 +163,9 @@ fn show(desk: &Desk, as_json: bool) -> Result<(), Error> {
     }
     match binding {
         None => say!("machine   any"),
-        Some(binding) => say!("machine   {} of {} parts must be there", binding.needed(), binding.components.len()),
+        Some(binding) => {
+            say!("machine   {} of {} parts must be there", binding.needed(), binding.components.len())
+        }
     }
     overrides.iter().for_each(|set| say!("sets      {} {}", set.name, json!(set.setting)));
     if license.is_development() {
