@@ -92,7 +92,7 @@ impl fmt::Display for PartitionGuid {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use std::{string::ToString, vec::Vec};
 
     use super::*;
 
@@ -100,7 +100,7 @@ mod tests {
     fn guids_differ_by_role_and_are_version_8() {
         let id = InstallId::parse("00112233445566778899aabbccddeeff").unwrap();
         assert_eq!(id.partition_guid(Role::Esp).to_string(), "00112233-4455-8677-8899-aabbccddeef2");
-        let mut all: alloc::vec::Vec<_> = Role::ALL.iter().map(|r| id.partition_guid(*r).0).collect();
+        let mut all: Vec<_> = Role::ALL.iter().map(|r| id.partition_guid(*r).0).collect();
         all.dedup();
         assert_eq!(all.len(), Role::ALL.len());
     }

@@ -35,6 +35,7 @@ impl UnixTime {
     }
 
     /// Whole days from `earlier` until this time, a started one counted as whole; 0 when it is past.
+    #[expect(clippy::cast_possible_truncation, reason = "the value was compared with the greatest")]
     pub const fn days_since(self, earlier: Self) -> Days {
         let seconds = self.0.saturating_sub(earlier.0);
         if seconds <= 0 {

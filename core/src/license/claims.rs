@@ -284,7 +284,8 @@ pub(crate) mod tests {
         let components = Component::ALL.into_iter().map(|component| (component, Hex([255; 8]))).collect();
         let overrides = (0..OVERRIDES).map(|n| Override {
             name: String::try_from(
-                std::format!("{:a>width$}", char::from(b'a' + n as u8), width = NAME).as_str(),
+                std::format!("{:a>width$}", char::from(b'a' + u8::try_from(n).unwrap()), width = NAME)
+                    .as_str(),
             )
             .unwrap(),
             setting: Setting::Limit(i64::MAX),

@@ -279,7 +279,7 @@ pub fn seal<E>(
     armour::encode(form.label(), body, out).map_err(|_writer| SealError::Write)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ring"))]
 impl License {
     /// A license that nobody signed, to test what follows from a verified one.
     pub(crate) fn unsigned(claims: Claims) -> Self {

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of every fuzz target into tests/fuzz/corpus, from the test vectors of aegis-core.
+
+    python3 tests/fuzz/seeds.py
+
+Run it when core/tests/vectors/licenses.json was made anew: documents that the new keys did not sign end early.
+"""
+
+import base64
+import json
+import pathlib
+
+HERE = pathlib.Path(__file__).parent
+SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LOOK_ALIKES = str.maketrans("OILU", "011V")
+ID = "00112233445566778899aabbccddeeff"
+
+
+def write(target, name, content):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ("seed-" + name.replace(" ", "-"))).write_bytes(content)
+
+
+def documents(target, entries):
+    """Each document as text, without its armour, and without its body."""
+    for entry in entries:
+        text = entry["armour"].encode()
+        body = base64.b64decode(b"".join(text.splitlines()[1:-1]))
+        payload = body[13:13 + int.from_bytes(body[9:13], "little")]
+        # What is refused for its signature differs from good ones in nothing that a mutation could build upon.
+        if (entry.get("error") or "").startswith("signature:"):
+            continue
+        if len(text) < 4000:
+            write(target, entry["name"] + ".txt", text)
+        write(target, entry["name"] + ".claims", payload[:1000])
+    write(target, "body", body)
+
+
+def check_symbol(symbols):
+    """The last symbol of a key: Horner's rule in GF(32) with x^5 + x^2 + 1."""
+    total = 0
+    for symbol in symbols + [0]:
+        total = total << 1 ^ (0b100101 if total & 16 else 0) ^ symbol
+    return total
+
+
+def key(prefix, middle):
+    symbols = [SYMBOLS.index(letter) for letter in (prefix.translate(LOOK_ALIKES) + middle)]
+    text = prefix + middle + SYMBOLS[check_symbol(symbols)]
+    return "-".join(text[at:at + 4] for at in range(0, 16, 4))
+
+
+def main():
+    vectors = json.loads((HERE.parent.parent / "core/tests/vectors/licenses.json").read_text())
+    documents("license", vectors["good"] + vectors["bad"])
+    documents("revocations", vectors["lists"])
+
+    for prefix in ("BSIC", "WORK", "GAME", "AIDV", "GMAI", "SERV"):
+        text = key(prefix, "Q9YJVZ99WB5")
+        write("license_key", prefix, text.encode())
+        write("license_key", prefix + "-typed", f" {text.lower().replace('-', ' ')}\r\n".encode())
+
+    zeros = "0" * 64
+    files = {"aegis/root.img": {"size": 12288, "sha256": zeros}}
+    manifest = {"format": 1, "id": ID, "edition": "server", "version": "0.1.0", "channel": "lts", "epoch": 7,
+                "kernel": "6.12", "image": {"kind": "squashfs", "data_size": 8192, "size": 12288, "salt": zeros,
+                                            "root_hash": zeros}, "files": files, "inputs": {"packages": "ü\u0001"}}
+    write("manifest", "short", json.dumps(manifest, separators=(",", ":")).encode())
+    write("manifest", "long", json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+    write("manifest", "image", json.dumps(manifest | {"image": manifest["image"] | {"size": 1}}).encode())
+    write("manifest", "format", b'{"format":2}')
+
+    lines = [f"BOOT_IMAGE=/vmlinuz quiet aegis.medium={ID} aegis.check=full aegis.wait=30 -- single",
+             f"aegis.install={ID} aegis.slot=b aegis.fail=reboot aegis.rescue aegis.check=verity aegis.fail=menu",
+             f"aegis.install={ID} aegis.medium={ID}", f"aegis.medium={ID} aegis.new=1 aegis.wait=601"]
+    for number, line in enumerate(lines):
+        write("cmdline", str(number), line.encode())
+
+
+main()
