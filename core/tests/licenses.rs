@@ -3,7 +3,7 @@
 use aegis_core::{
     crypto::{Crypto, Ring, RustCrypto},
     hex::Hex,
-    key::{KeyId, PublicKey, VerifyError},
+    key::{KeyId, PublicKey},
     license::{
         claims::{Claims, Setting},
         document::{self, DocumentError, License},
@@ -11,6 +11,10 @@ use aegis_core::{
     },
 };
 use serde::Deserialize;
+
+#[path = "vectors/name.rs"]
+mod name;
+use name::{first_word, name};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -48,25 +52,6 @@ fn vectors() -> Vectors {
     serde_json::from_str(include_str!("vectors/licenses.json")).expect("the vectors are what make.py writes")
 }
 
-/// As make.py writes it.
-fn name(error: &DocumentError) -> String {
-    use DocumentError as E;
-    match error {
-        E::Armour(error) => format!("armour: {}", first_word(error)),
-        E::Body => "body".into(),
-        E::Version(found) => format!("version: {found}"),
-        E::Signature(VerifyError::WrongRole { key, .. }) => format!("signature: WrongRole({key})"),
-        E::Signature(VerifyError::KeyExpired { key, .. }) => format!("signature: KeyExpired({key})"),
-        E::Signature(error) => format!("signature: {error:?}"),
-        E::Claims(error) => format!("claims: {error:?}"),
-        E::List(error) => format!("list: {error:?}"),
-    }
-}
-
-fn first_word(error: &impl std::fmt::Debug) -> String {
-    format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
-}
-
 fn both(check: impl Fn(Verify, ReadList)) {
     check(License::verify::<Ring>, read_list::<Ring>);
     check(License::verify::<RustCrypto>, read_list::<RustCrypto>);
@@ -75,7 +60,11 @@ fn both(check: impl Fn(Verify, ReadList)) {
 type Verify = fn(&[u8], &[PublicKey]) -> Result<License, DocumentError>;
 type ReadList = fn(&[u8], &[PublicKey], u64) -> Result<(u64, Vec<u64>), DocumentError>;
 
-fn read_list<C: Crypto>(text: &[u8], keys: &[PublicKey], seen: u64) -> Result<(u64, Vec<u64>), DocumentError> {
+fn read_list<C: Crypto>(
+    text: &[u8],
+    keys: &[PublicKey],
+    seen: u64,
+) -> Result<(u64, Vec<u64>), DocumentError> {
     let mut buffer = vec![0; document::revocations_room(1000)];
     let list = Revocations::verify::<C>(text, keys, seen, &mut buffer)?;
     assert!(list.serials().all(|serial| list.contains(serial) && !list.contains(serial ^ 1 << 63)));
@@ -88,7 +77,8 @@ fn good_licenses_say_what_was_signed() {
     assert!(vectors.good.len() >= 20);
     both(|verify, _| {
         for good in &vectors.good {
-            let license = verify(good.armour.as_bytes(), &vectors.keys).unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
+            let license = verify(good.armour.as_bytes(), &vectors.keys)
+                .unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
             assert_eq!(license.claims(), &good.claims, "{}", good.name);
             assert_eq!(license.key(), good.key, "{}", good.name);
             assert!(good.armour.len() <= document::LICENSE_TEXT);
@@ -177,13 +167,20 @@ fn every_cut_is_refused() {
 fn a_huge_text_is_refused_unread() {
     let huge = vec![b'A'; 64 << 20];
     let error = License::verify::<Ring>(&huge, &[]).expect_err("it is no license");
-    assert_eq!(first_word(&match error { DocumentError::Armour(error) => error, other => panic!("{other}") }), "TooLong");
+    assert_eq!(
+        first_word(&match error {
+            DocumentError::Armour(error) => error,
+            other => panic!("{other}"),
+        }),
+        "TooLong"
+    );
 }
 
 #[test]
 fn settings_are_what_make_py_means() {
     let vectors = vectors();
-    let set = &vectors.good.iter().find(|good| good.name == "overrides").expect("it is there").claims.overrides;
+    let set =
+        &vectors.good.iter().find(|good| good.name == "overrides").expect("it is there").claims.overrides;
     let settings: Vec<_> = set.iter().map(|set| (set.name.as_str(), set.setting)).collect();
     let expected = [
         ("beta_channel", Setting::Flag(true)),
