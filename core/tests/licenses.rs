@@ -3,14 +3,19 @@
 use aegis_core::{
     crypto::{Crypto, Ring, RustCrypto},
     hex::Hex,
-    key::{KeyId, PublicKey, VerifyError},
+    key::{KeyId, PublicKey},
     license::{
-        claims::{Claims, Setting},
-        document::{self, DocumentError, License},
+        armour,
+        claims::{CAPACITY, Claims, Setting},
+        document::{self, DocumentError, Form, License, SealError, Sealed},
         revocation::{ListError, Revocations},
     },
 };
 use serde::Deserialize;
+
+#[path = "vectors/name.rs"]
+mod name;
+use name::{first_word, name};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -48,25 +53,6 @@ fn vectors() -> Vectors {
     serde_json::from_str(include_str!("vectors/licenses.json")).expect("the vectors are what make.py writes")
 }
 
-/// As make.py writes it.
-fn name(error: &DocumentError) -> String {
-    use DocumentError as E;
-    match error {
-        E::Armour(error) => format!("armour: {}", first_word(error)),
-        E::Body => "body".into(),
-        E::Version(found) => format!("version: {found}"),
-        E::Signature(VerifyError::WrongRole { key, .. }) => format!("signature: WrongRole({key})"),
-        E::Signature(VerifyError::KeyExpired { key, .. }) => format!("signature: KeyExpired({key})"),
-        E::Signature(error) => format!("signature: {error:?}"),
-        E::Claims(error) => format!("claims: {error:?}"),
-        E::List(error) => format!("list: {error:?}"),
-    }
-}
-
-fn first_word(error: &impl std::fmt::Debug) -> String {
-    format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
-}
-
 fn both(check: impl Fn(Verify, ReadList)) {
     check(License::verify::<Ring>, read_list::<Ring>);
     check(License::verify::<RustCrypto>, read_list::<RustCrypto>);
@@ -96,6 +82,8 @@ fn good_licenses_say_what_was_signed() {
                 .unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
             assert_eq!(license.claims(), &good.claims, "{}", good.name);
             assert_eq!(license.key(), good.key, "{}", good.name);
+            let key = vectors.keys.iter().find(|key| key.id == good.key).expect("it verified");
+            assert_eq!(license.is_development(), key.development, "{}", good.name);
             assert!(good.armour.len() <= document::LICENSE_TEXT);
         }
     });
@@ -214,4 +202,73 @@ fn key_ids_are_the_same_in_both_libraries() {
     assert_eq!(Ring::sha256(&[b"a", b"", b"bc"]), Ring::sha256(&[b"abc"]));
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(Some(RustCrypto::sha256(&[])), Hex::parse(empty));
+}
+
+/// The payload and the signature of a document.
+fn parts(form: Form, text: &str) -> (KeyId, Vec<u8>, Vec<u8>) {
+    let mut buffer = vec![0; document::revocations_room(1000)];
+    let sealed = Sealed::open(form, text.as_bytes(), &mut buffer).expect("it is a document");
+    let (key, payload) = (sealed.key(), sealed.unverified().to_vec());
+    let length = armour::decode(form.label(), text.as_bytes(), &mut buffer).expect("it is an armour");
+    (key, payload.clone(), buffer[1 + 8 + 4 + payload.len()..length].to_vec())
+}
+
+/// Seals as if the key were at hand; `buffer` has just so many bytes.
+fn seal_again(form: Form, text: &str, room: usize) -> Result<String, SealError<DocumentError>> {
+    let (key, payload, signature) = parts(form, text);
+    let mut out = String::new();
+    document::seal(form, &payload, key, &mut vec![0; room], &mut out, |message, room| {
+        let domain: &[u8] = match form {
+            Form::License => b"aegis-os license-doc v1\0",
+            Form::Revocations => b"aegis-os revocations v1\0",
+        };
+        let length = u32::try_from(payload.len()).expect("it is short").to_le_bytes();
+        assert_eq!(message, [domain, &[1], &key.0, &length, &payload].concat());
+        room.get_mut(..signature.len()).ok_or(DocumentError::Body)?.copy_from_slice(&signature);
+        Ok(signature.len())
+    })?;
+    Ok(out)
+}
+
+#[test]
+fn what_is_sealed_is_what_make_py_writes() {
+    let vectors = vectors();
+    let licenses = vectors.good.iter().map(|good| (Form::License, &good.armour, document::LICENSE_ROOM));
+    let lists = vectors.lists.iter().filter(|list| list.error.is_none());
+    let rooms =
+        lists.map(|list| (Form::Revocations, &list.armour, document::revocations_room(list.serials.len())));
+    for (form, text, room) in licenses.chain(rooms) {
+        assert_eq!(seal_again(form, text, room).as_ref(), Ok(text));
+        let (_, payload, signature) = parts(form, text);
+        let least = 24 + 1 + 8 + 4 + payload.len() + signature.len();
+        assert_eq!(seal_again(form, text, least).as_ref(), Ok(text));
+        for short in [least - 1, least - signature.len()] {
+            assert_eq!(seal_again(form, text, short), Err(SealError::Signer(DocumentError::Body)));
+        }
+        for short in [0, 1, 24, 25, 33, 37, least - signature.len() - 1] {
+            assert_eq!(seal_again(form, text, short), Err(SealError::TooLarge), "{short} bytes");
+        }
+    }
+}
+
+/// The greatest documents fit into the rooms that are said, and nothing greater does.
+#[test]
+fn rooms_are_neither_too_small_nor_too_large() {
+    let mut out = String::new();
+    let key = vectors().keys[0].id;
+    let mut seal = |form, payload: &[u8], room: usize, signature: usize| {
+        out.clear();
+        let sign = |_: &[u8], room: &mut [u8]| Ok::<_, ()>(signature.max(room.len()));
+        document::seal(form, payload, key, &mut vec![0; room], &mut out, sign).map(|()| out.len())
+    };
+    assert_eq!(seal(Form::License, &[0; CAPACITY], document::LICENSE_ROOM, 512), Ok(document::LICENSE_TEXT));
+    assert_eq!(seal(Form::License, &[0; CAPACITY], document::LICENSE_ROOM, 513), Err(SealError::TooLarge));
+    // A number of ten bytes, a time of ten, a length of five: 25, of 32 that are kept for them.
+    for licenses in [0, 1, 2, 1000] {
+        let payload = vec![0; 32 + 8 * licenses];
+        let room = document::revocations_room(licenses);
+        let whole = armour::armoured_size(Form::Revocations.label(), 13 + payload.len() + 512);
+        assert_eq!(seal(Form::Revocations, &payload, room, 512), Ok(whole));
+        assert_eq!(seal(Form::Revocations, &payload, room, 513), Err(SealError::TooLarge));
+    }
 }

@@ -146,11 +146,10 @@ fn decode_lines(label: &str, rest: &mut &[u8], buffer: &mut [u8]) -> Result<usiz
         if short || line.is_empty() || line.len() > LINE {
             return Err(ArmourError::Line(number));
         }
-        short = line.len() < LINE;
         let room = buffer.get_mut(length..).unwrap_or_default();
         let decoded = Base64::decode(line, room).map_err(|_not_base64| ArmourError::Line(number))?.len();
-        // Padding ends the text.
-        short |= decoded < LINE_BYTES;
+        // So are lines with fewer characters, and a full one with padding.
+        short = decoded < LINE_BYTES;
         length += decoded;
     }
 }
@@ -256,6 +255,27 @@ mod tests {
             assert_eq!(read(&text), Err(error), "{}", &text[..text.len().min(300)]);
             assert!(!format!("{error}").is_empty() && !error.hint().is_empty());
         }
+    }
+
+    /// Lines are broken after 64 characters and nowhere else.
+    #[test]
+    fn other_breaks_of_lines_are_refused() {
+        let full = armour(&[7; 96]);
+        let line = "BwcH".repeat(16);
+        let padded = format!("{}Bwc=", "BwcH".repeat(15));
+        let cases = [
+            (full.replacen(&format!("{line}\n"), &line, 1), 2),
+            (full.replacen(&line, &format!("{line}\n"), 1), 3),
+            (full.replace("-----END", "\n-----END"), 4),
+            (full.replacen("-----\n", "-----\n\n", 1), 2),
+            (full.replacen(&line, &padded, 1), 3),
+            (full.replacen(&line, &line[..60], 1), 3),
+        ];
+        for (text, number) in cases {
+            assert_eq!(read(&text), Err(ArmourError::Line(number)), "{text}");
+        }
+        let ends_padded = full.replace(&format!("{line}\n-----END"), &format!("{padded}\n-----END"));
+        assert_eq!(read(&ends_padded), Ok(vec![7; 95]));
     }
 
     #[cfg(feature = "alloc")]

@@ -134,9 +134,10 @@ mod tests {
         assert_eq!(at(1_700_000_000, &[]), edition);
         let changed = at(1_700_000_000, &overrides);
         assert_eq!(changed, entitlements(&["beta", "desktop"], &[("machines", -1)]));
+        assert_eq!((changed.has("beta"), changed.has("wine")), (true, false));
         assert_eq!(
-            (changed.has("wine"), changed.limit("machines"), changed.limit("other")),
-            (false, None, Some(0))
+            (changed.limit("machines"), changed.limit("other"), edition.limit("machines")),
+            (None, Some(0), Some(3))
         );
         // Expired: overrides of the license are gone with it.
         let fallback = at(1_800_000_000, &overrides);

@@ -164,7 +164,9 @@ impl LicenseKey {
     pub fn generate(prefix: &str, random: [u8; 7]) -> Option<Self> {
         let mut symbols = [0; LENGTH];
         symbols[..GROUP].copy_from_slice(&prefix_symbols(prefix)?);
-        let mut bits = random.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let mut padded = [0; 8];
+        padded[1..].copy_from_slice(&random);
+        let mut bits = u64::from_be_bytes(padded);
         for symbol in &mut symbols[GROUP..LENGTH - 1] {
             *symbol = (bits & 31) as u8;
             bits >>= 5;
