@@ -9,6 +9,7 @@ use aegis_core::{
     edition::Edition,
     key::KeyRole,
     manifest::{ImageKind, Manifest},
+    version::Version,
 };
 use aegis_editions::{Spec, derive::tree};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -107,8 +108,8 @@ struct BuildArgs {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Version of the release [default: the version of aegis]
-    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
-    version: String,
+    #[arg(long, default_value_t = Version::CURRENT)]
+    version: Version,
     /// Build exactly what the lock says [default lock: editions/EDITION.lock]
     #[arg(long, num_args = 0..=1, value_name = "LOCK")]
     locked: Option<Option<PathBuf>>,

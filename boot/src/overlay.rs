@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aegis_core::edition::Edition;
+use aegis_core::{edition::Edition, version::Version};
 use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
 
 use crate::{
@@ -28,7 +28,7 @@ const WRITABLE: &[(&str, &str)] =
 /// Everything that is laid over the base of an edition.
 pub fn layer(
     spec: &Spec,
-    version: &str,
+    version: Version,
     workspace: &Path,
     binaries: &Path,
     kernel: &Kernel,
@@ -52,7 +52,7 @@ pub fn layer(
 }
 
 /// Files that follow from the specification.
-fn derived(spec: &Spec, version: &str, layer: &mut Layer) {
+fn derived(spec: &Spec, version: Version, layer: &mut Layer) {
     let mut text = |path: &str, content: String| {
         layer.insert(path.to_owned(), Node::Text { content, mode: 0o644 });
     };
@@ -109,7 +109,7 @@ fn installable(layer: &Layer) -> Vec<(String, String)> {
 }
 
 /// os-release(5).
-fn os_release(spec: &Spec, version: &str) -> String {
+fn os_release(spec: &Spec, version: Version) -> String {
     format!(
         "NAME=\"Aegis OS\"\nPRETTY_NAME=\"Aegis OS {name} {version}\"\nID=aegis\nID_LIKE=debian\n\
          VERSION_ID=\"{version}\"\nVARIANT=\"{name}\"\nVARIANT_ID={id}\n",

@@ -10,6 +10,7 @@ use aegis_core::{
     hex::{Digest, Hex},
     key::{KeyRole, PublicKey},
     manifest::{Image, ImageKind, Manifest, path},
+    version::Version,
 };
 use aegis_editions::Spec;
 
@@ -34,7 +35,7 @@ pub struct Request {
     /// The edition.
     pub spec: Spec,
     /// Version of the release.
-    pub version: String,
+    pub version: Version,
     /// Channel of the release.
     pub channel: Channel,
     /// Where the outputs go.
@@ -110,7 +111,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
 
     progress.stage("image");
     let layer =
-        overlay::layer(&request.spec, &request.version, &request.workspace, &request.binaries, &kernel)?;
+        overlay::layer(&request.spec, request.version, &request.workspace, &request.binaries, &kernel)?;
     let (image_path, image, cached) =
         image::make(&cache, &tools, &base, &layer, lock.epoch, request.image, progress)?;
     check_fits(&request.spec, &image)?;
@@ -194,7 +195,7 @@ fn medium(
         format: Manifest::FORMAT,
         id: Hex([0; 16]),
         edition: request.spec.id,
-        version: request.version.clone(),
+        version: request.version,
         channel: request.channel,
         epoch: lock.epoch,
         kernel: parts.kernel.release.clone(),

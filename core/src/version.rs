@@ -18,6 +18,26 @@ pub struct Version {
     pub pre: Option<(Stage, u32)>,
 }
 
+impl Version {
+    /// The version of this program, from `CARGO_PKG_VERSION`.
+    pub const CURRENT: Self = Self {
+        major: digits(env!("CARGO_PKG_VERSION_MAJOR")),
+        minor: digits(env!("CARGO_PKG_VERSION_MINOR")),
+        patch: digits(env!("CARGO_PKG_VERSION_PATCH")),
+        pre: None,
+    };
+}
+
+/// A number that cargo has checked.
+const fn digits(text: &str) -> u32 {
+    let (mut value, mut rest) = (0, text.as_bytes());
+    while let [digit, tail @ ..] = rest {
+        value = value * 10 + (*digit - b'0') as u32;
+        rest = tail;
+    }
+    value
+}
+
 /// How far a version is from its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -161,6 +181,11 @@ mod tests {
                 assert_eq!(parsed.cmp(&two.parse().unwrap()), i.cmp(&j), "{one} and {two}");
             }
         }
+    }
+
+    #[test]
+    fn the_current_version_is_that_of_the_package() {
+        assert_eq!(Version::CURRENT.to_string(), env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

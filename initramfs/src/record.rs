@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use aegis_core::key::PublicKey;
+use aegis_core::{key::PublicKey, version::Version};
 use serde::Serialize;
 
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Timing {
 struct Record<'a> {
     mode: &'static str,
     edition: &'static str,
-    version: &'a str,
+    version: Version,
     #[serde(skip_serializing_if = "Option::is_none")]
     medium_device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ impl<'a> Record<'a> {
                 ("installed", None, Some(id.to_string()), Some(slot.id()), Some(partition.disk()))
             }
         };
-        let (edition, version) = (manifest.edition.id(), manifest.version.as_str());
+        let (edition, version) = (manifest.edition.id(), manifest.version);
         Self { mode, edition, version, medium_device, install, slot, disk, license, timings }
     }
 }

@@ -172,7 +172,7 @@ pub fn plan(
     Ok(InstallPlan {
         install: seed.install,
         edition: product.clone(),
-        version: source.manifest.version.clone(),
+        version: source.manifest.version.to_string(),
         partitions,
         image,
         boot_files: boot_files(source)?,

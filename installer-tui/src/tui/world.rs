@@ -70,7 +70,7 @@ impl World {
         let names = names.into_iter().flat_map(|file| file.lines());
         Self {
             product: format!("Aegis OS {}", source.edition.name),
-            version: source.manifest.version.clone(),
+            version: source.manifest.version.to_string(),
             tagline: source.edition.tagline.clone(),
             colour: source.edition.colour.installer.clone(),
             licensed: source.edition.key_prefix.is_some().then_some(source.edition.id),
