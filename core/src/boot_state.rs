@@ -170,7 +170,7 @@ impl BootState {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, vec, vec::Vec};
+    use std::{collections::HashSet, string::ToString, vec, vec::Vec};
 
     use super::*;
 
@@ -219,6 +219,34 @@ mod tests {
         assert_eq!(BootState::INSTALLED.confirm(Slot::B), Err(BootStateError::NotTrying(Slot::B)));
         let back = BOTH.roll_back(Slot::A).unwrap();
         assert_eq!((back.a, back.boot().unwrap().0), (SlotState::Bad, Slot::B));
+    }
+
+    /// Also when the slot that is given up was preferred.
+    #[test]
+    fn the_other_slot_is_preferred_at_once() {
+        let prefers_b = BootState { preferred: Slot::B, ..BOTH };
+        let begun = prefers_b.begin_update(Slot::B, Slot::A).unwrap();
+        assert_eq!(begun, BootState { b: SlotState::Empty, preferred: Slot::A, ..BOTH });
+        let back = prefers_b.roll_back(Slot::B).unwrap();
+        assert_eq!(back, BootState { b: SlotState::Bad, preferred: Slot::A, ..BOTH });
+    }
+
+    #[test]
+    fn errors_name_the_slot() {
+        let errors: [fn(Slot) -> BootStateError; 5] = [
+            BootStateError::Running,
+            BootStateError::OnlyGood,
+            BootStateError::NotTrying,
+            BootStateError::NotBegun,
+            BootStateError::NotGood,
+        ];
+        let mut texts = HashSet::from([BootStateError::NothingToBoot.to_string()]);
+        for (error, slot) in errors.iter().flat_map(|error| [(error, Slot::A), (error, Slot::B)]) {
+            let text = error(slot).to_string();
+            assert!((text.clone() + " ").contains(&std::format!("slot {slot} ")), "{text}");
+            texts.insert(text);
+        }
+        assert_eq!(texts.len(), 11);
     }
 
     /// Every state that any order of events reaches from an installation, with the slot that runs in it.

@@ -128,6 +128,8 @@ impl Release {
 
 #[cfg(test)]
 mod tests {
+    use std::string::ToString;
+
     use super::*;
 
     #[test]
@@ -162,5 +164,17 @@ mod tests {
         }
         let foreign = Release { edition: Edition::Gamer, ..release("2.0.0", Channel::Stable) };
         assert_eq!(runs.updates_to(&foreign, Channel::Stable), Err(NoUpdate::Edition(Edition::Gamer)));
+    }
+
+    #[test]
+    fn refusals_name_what_was_offered() {
+        let version = "1.2.0".parse().unwrap();
+        for (refusal, text) in [
+            (NoUpdate::Edition(Edition::Gamer), "the release is for the edition gamer"),
+            (NoUpdate::Channel(Channel::Beta), "the release is on the channel beta, which this machine does not follow"),
+            (NoUpdate::NotNewer(version), "the release 1.2.0 is not newer than the one that runs"),
+        ] {
+            assert_eq!(refusal.to_string(), text);
+        }
     }
 }

@@ -21,7 +21,7 @@ impl UnixTime {
 
     /// The time so many seconds after 1970; those beyond the range of the type are its end.
     pub const fn from_unsigned(seconds: u64) -> Self {
-        Self(if seconds > i64::MAX as u64 { i64::MAX } else { seconds as i64 })
+        Self(0_i64.saturating_add_unsigned(seconds))
     }
 
     /// The time so many days later; never beyond the range of the type.
@@ -157,6 +157,13 @@ mod tests {
         ] {
             assert_eq!(UnixTime::end_of_day(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_beyond_the_range_is_its_end() {
+        let largest = i64::MAX.unsigned_abs();
+        let times = [0, 1, largest - 1, largest, largest + 1, u64::MAX].map(|seconds| UnixTime::from_unsigned(seconds).0);
+        assert_eq!(times, [0, 1, i64::MAX - 1, i64::MAX, i64::MAX, i64::MAX]);
     }
 
     #[test]

@@ -110,13 +110,19 @@ fn revocation_lists_are_read_and_refused() {
             let found = read(list.armour.as_bytes(), &vectors.keys, 0);
             match &list.error {
                 None => assert_eq!(found, Ok((list.number, list.serials.clone())), "{}", list.name),
-                Some(error) => assert_eq!(&name(&found.expect_err(&list.name)), error, "{}", list.name),
+                Some(error) => {
+                    let found = found.expect_err(&list.name);
+                    assert_eq!(&name(&found), error, "{}", list.name);
+                    assert!(!found.hint().is_empty());
+                }
             }
         }
         let seven = vectors.lists.iter().find(|list| list.number == 7).expect("there is a list 7");
         let at = |seen| read(seven.armour.as_bytes(), &vectors.keys, seen);
         assert!(at(6).is_ok() && at(7).is_ok());
-        assert_eq!(at(8), Err(DocumentError::List(ListError::Rollback { found: 7, seen: 8 })));
+        let rollback = ListError::Rollback { found: 7, seen: 8 };
+        assert_eq!(rollback.to_string(), "revocation list 7 is older than list 8, which was seen before");
+        assert_eq!(at(8), Err(DocumentError::List(rollback)));
     });
 }
 
