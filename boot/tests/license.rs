@@ -90,7 +90,7 @@ fn openssl_and_python_accept_what_is_issued() {
         let file = office.path(name);
         run(Command::new("sh").arg(verifier("verify-license.sh")).arg(&pem).arg(&file));
         let python = verifier("verify_license.py");
-        let found = run(Command::new("python3").arg(python).arg(&pem).arg(&file));
+        let found = run(Command::new("/usr/bin/python3").arg(python).arg(&pem).arg(&file));
         let found: Value = serde_json::from_str(&found).unwrap();
         assert_eq!(found, issued["claims"], "{name}");
     }
@@ -100,7 +100,7 @@ fn openssl_and_python_accept_what_is_issued() {
     let changed = line.chars().rev().collect::<String>();
     fs::write(office.path("changed"), text.replacen(line, &changed, 1)).unwrap();
     for program in ["verify-license.sh", "verify_license.py"] {
-        let interpreter = if program.ends_with("py") { "python3" } else { "sh" };
+        let interpreter = if program.ends_with("py") { "/usr/bin/python3" } else { "sh" };
         let mut command = Command::new(interpreter);
         let output = command.arg(verifier(program)).arg(&pem).arg(office.path("changed")).output().unwrap();
         assert!(!output.status.success(), "{program}");
