@@ -77,3 +77,43 @@ fn another_person_builds_the_same_bytes() {
         assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs), "{name}");
     }
 }
+
+/// `aegis` with the arguments; its exit code and what it said.
+fn aegis(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().expect("the program can be started");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn program() -> PathBuf {
+    host::target_directory().join("release/aegis")
+}
+
+/// A medium of somebody else, however well made.
+#[test]
+fn a_medium_is_refused_under_another_key() {
+    let iso = host::iso("server").expect("the server ISO is built");
+    let keys = tempfile::tempdir().expect("a directory can be made");
+    let (code, text) = aegis(Command::new(program()).args(["keys", "generate", "--dir"]).arg(keys.path()));
+    assert_eq!(code, Some(0), "{text}");
+    let mut verify = Command::new(program());
+    let (code, text) = aegis(verify.args(["iso", "verify"]).arg(&iso).arg("--keys").arg(keys.path()));
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("which is not a trusted key") && text.contains("next: "), "{text}");
+}
+
+/// The disk of the outputs fills up at the last step: the error says so, and there is nothing under a final name.
+#[test]
+fn a_full_disk_is_named_and_nothing_is_published() {
+    let place = tempfile::tempdir().expect("a directory can be made");
+    let script = "mount -t tmpfs -o size=16m none \"$1\" && { \"$2\" iso build --edition server --offline --out \"$1\"; \
+                  code=$?; ls -A \"$1\" >&2; exit \"$code\"; }";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(place.path()).arg(program());
+    let (code, text) = aegis(&mut command);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("error: copying ") && text.contains("No space left on device"), "{text}");
+    assert!(
+        text.ends_with("next: free some space, or choose other directories with --out and --cache\n"),
+        "{text}"
+    );
+}
