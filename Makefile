@@ -19,7 +19,7 @@ setup: ## Install what this machine lacks
 	@tests/setup
 
 binaries: setup
-	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(MUSL) -p aegis-init -p aegis-installer
+	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(MUSL) -p aegis-init -p aegis-installer -p aegis-tools
 	cargo build --quiet --locked --release -p aegis-boot
 	@$(AEGIS) keys generate --if-missing
 

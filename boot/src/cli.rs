@@ -9,6 +9,7 @@ use aegis_core::{
     edition::Edition,
     key::KeyRole,
     manifest::{ImageKind, Manifest},
+    version::Version,
 };
 use aegis_editions::{Spec, derive::tree};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +26,8 @@ use crate::{
 macro_rules! say {
     ($($part:tt)*) => {{ use std::io::Write; writeln!(std::io::stdout(), $($part)*).ok(); }};
 }
+
+mod license;
 
 /// Builds, signs, verifies and runs media of Aegis OS
 #[derive(Parser)]
@@ -45,6 +48,9 @@ enum Verb {
     /// Keys for signing
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// License documents
+    #[command(subcommand)]
+    License(license::LicenseVerb),
     /// Starts QEMU on an ISO in this terminal; leave it with Ctrl-A X
     Run(RunArgs),
 }
@@ -102,8 +108,8 @@ struct BuildArgs {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Version of the release [default: the version of aegis]
-    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
-    version: String,
+    #[arg(long, default_value_t = Version::CURRENT)]
+    version: Version,
     /// Build exactly what the lock says [default lock: editions/EDITION.lock]
     #[arg(long, num_args = 0..=1, value_name = "LOCK")]
     locked: Option<Option<PathBuf>>,
@@ -207,6 +213,7 @@ pub fn run() -> Result<()> {
         Verb::Keys(KeysVerb::Generate { dir, days, production, if_missing }) => {
             generate(dir, days, production, if_missing)
         }
+        Verb::License(verb) => license::run(verb),
         Verb::Run(args) => vm::run(&machine(args)),
     }
 }

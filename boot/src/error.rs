@@ -3,8 +3,9 @@
 use std::{fmt, io, path::PathBuf};
 
 use aegis_core::{
-    edition::UnknownEdition,
+    edition::{Edition, UnknownEdition},
     key::{KeyId, KeyRole, VerifyError},
+    license::{claims::ClaimsError, document::DocumentError, key::KeyError, verdict::Code},
     manifest::ManifestError,
     report::{Hint, exit},
 };
@@ -154,6 +155,50 @@ pub enum Error {
     MissingBinary(PathBuf),
     /// The committed derived files are stale.
     Stale(String),
+    /// A license key is mistyped.
+    LicenseKey(KeyError),
+    /// A license key is for another edition than the license.
+    KeyOfEdition {
+        /// The edition of the key.
+        other: Edition,
+        /// The edition of the license.
+        edition: Edition,
+    },
+    /// The edition has no license keys.
+    FreeEdition(Edition),
+    /// A license would contradict itself.
+    Claims(ClaimsError),
+    /// A license or revocation list is not accepted.
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DocumentError,
+    },
+    /// A license is genuine and not in force.
+    NotInForce {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        code: Code,
+    },
+    /// Not a date.
+    Date(String),
+    /// Not an entitlement with a value.
+    Setting(String),
+    /// Not what `aegis-license request` writes.
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file would be overwritten.
+    Exists(PathBuf),
+    /// The system gave no random numbers.
+    Random,
+    /// A document could not be signed.
+    Sealing,
 }
 
 impl Error {
@@ -212,6 +257,24 @@ impl fmt::Display for Error {
             }
             Self::MissingBinary(path) => write!(f, "the program {} was not built", path.display()),
             Self::Stale(path) => write!(f, "{path} is not what the specifications say"),
+            Self::LicenseKey(_) => f.write_str("reading the license key"),
+            Self::KeyOfEdition { other, edition } => {
+                write!(f, "the license key is for the edition {other}, the license for {edition}")
+            }
+            Self::FreeEdition(edition) => write!(f, "the edition {edition} has no license keys"),
+            Self::Claims(_) => f.write_str("such a license cannot be issued"),
+            Self::Document { path, .. } => write!(f, "{} is not accepted", path.display()),
+            Self::NotInForce { path, code } => {
+                write!(f, "the license {} is genuine and not in force: {}", path.display(), code.id())
+            }
+            Self::Date(text) => write!(f, "`{text}` is not a day between 1970-01-01 and 9999-12-30"),
+            Self::Setting(text) => write!(f, "`{text}` does not set an entitlement"),
+            Self::Request { path, reason } => {
+                write!(f, "{} is not the request of a machine: {reason}", path.display())
+            }
+            Self::Exists(path) => write!(f, "{} exists already", path.display()),
+            Self::Random => f.write_str("the system has no random numbers to give"),
+            Self::Sealing => f.write_str("the document could not be signed"),
         }
     }
 }
@@ -224,6 +287,9 @@ impl std::error::Error for Error {
             Self::Spec(source) => Some(source),
             Self::Signature { source, .. } => Some(source),
             Self::Manifest { source, .. } => Some(source),
+            Self::LicenseKey(source) => Some(source),
+            Self::Claims(source) => Some(source),
+            Self::Document { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -285,12 +351,38 @@ impl Hint for Error {
             Self::MissingModule { .. } => "correct initramfs/modules.list for this kernel".into(),
             Self::MissingBinary(_) => "build our own programs first: make binaries".into(),
             Self::Stale(_) => "run `aegis edition derive` and commit the result".into(),
+            Self::LicenseKey(source) => source.hint().into(),
+            Self::KeyOfEdition { other, .. } => {
+                format!("write --edition {other}, or name another license key")
+            }
+            Self::FreeEdition(_) => "name an edition that is sold; see `aegis edition list`".into(),
+            Self::Claims(source) => source.hint().into(),
+            Self::Document { source, .. } => source.hint().into(),
+            Self::NotInForce { code: Code::Revoked, .. } => {
+                "issue another license if that was a mistake".into()
+            }
+            Self::NotInForce { .. } => "compare its dates with the clock of this machine".into(),
+            Self::Date(_) => "write it as in 2027-01-31".into(),
+            Self::Setting(_) => "write NAME=true, NAME=false or NAME=NUMBER; -1 is unlimited".into(),
+            Self::Request { .. } => "make it on the machine: aegis-license request > FILE".into(),
+            Self::Exists(_) => "choose another name; nothing is overwritten".into(),
+            Self::Random => "try again when the machine has run for a moment".into(),
+            Self::Sealing => "check the license key in the directory of the keys".into(),
         })
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Edition(_) => exit::USAGE,
+            Self::Edition(_)
+            | Self::LicenseKey(_)
+            | Self::KeyOfEdition { .. }
+            | Self::FreeEdition(_)
+            | Self::Claims(_)
+            | Self::Date(_)
+            | Self::Setting(_) => exit::USAGE,
+            Self::Document { source: DocumentError::Signature(_), .. } => exit::REFUSED,
+            Self::NotInForce { code: Code::Revoked, .. } => exit::REFUSED,
+            Self::Exists(_) => exit::REFUSED,
             Self::Signature { .. }
             | Self::Mismatch { .. }
             | Self::Listing { .. }

@@ -25,8 +25,13 @@ use rsa::{
 
 use crate::error::{Error, Result};
 
-/// Bits of a new key.
-const BITS: usize = 3072;
+/// Bits of a new key. License documents are many, small and short-lived; what a medium is trusted by has more.
+const fn bits(role: KeyRole) -> usize {
+    match role {
+        KeyRole::License => 2048,
+        KeyRole::Release | KeyRole::Update => 3072,
+    }
+}
 
 /// Seconds since 1970.
 pub fn now() -> u64 {
@@ -53,7 +58,7 @@ fn generate_one(
     let path = private_path(directory, role);
     let bad = |reason: String| Error::Key { path: path.clone(), reason };
     let mut random = rsa::rand_core::OsRng;
-    let private = RsaPrivateKey::new(&mut random, BITS).map_err(|error| bad(error.to_string()))?;
+    let private = RsaPrivateKey::new(&mut random, bits(role)).map_err(|error| bad(error.to_string()))?;
     let der = private.to_public_key().to_pkcs1_der().map_err(|error| bad(error.to_string()))?;
     let pem = private.to_pkcs8_pem(LineEnding::LF).map_err(|error| bad(error.to_string()))?;
     let public = PublicKey {
@@ -134,13 +139,20 @@ impl Signer {
         &self.public
     }
 
+    /// Signs a message, which begins with a domain, to the front of `out`; returns the length of the signature.
+    pub fn sign_message(&self, message: &[u8], out: &mut [u8]) -> Result<usize> {
+        let length = self.pair.public().modulus_len();
+        let out = out.get_mut(..length).ok_or(Error::Sealing)?;
+        self.pair
+            .sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), message, out)
+            .map_err(|_unspecified| Error::Sealing)?;
+        Ok(length)
+    }
+
     /// The content of the `.sig` file for a document.
     pub fn sign(&self, document: &[u8]) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.pair.public().modulus_len()];
-        let message = self.public.role.message(document);
-        self.pair
-            .sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut bytes)
-            .map_err(|_unspecified| Error::Key { path: PathBuf::new(), reason: "signing failed".into() })?;
+        self.sign_message(&self.public.role.message(document), &mut bytes)?;
         let signature = Signature {
             key: self.public.id,
             algorithm: Signature::ALGORITHM.into(),
@@ -165,8 +177,9 @@ mod tests {
         assert!(matches!(open(KeyRole::Release, true, 1000), Err(Error::DevelopmentKey(_))));
         assert!(matches!(open(KeyRole::Release, false, 90_000), Err(Error::ExpiredKey { .. })));
         let signature = open(KeyRole::Release, false, 1000).unwrap().sign(b"text").unwrap();
-        let verify =
-            |role, document: &[u8]| crypto::verify::<Ring>(&keys, role, document, &signature).map(|key| key.role);
+        let verify = |role, document: &[u8]| {
+            crypto::verify::<Ring>(&keys, role, document, &signature).map(|key| key.role)
+        };
         assert_eq!(verify(KeyRole::Release, b"text"), Ok(KeyRole::Release));
         assert!(matches!(verify(KeyRole::Release, b"texT"), Err(VerifyError::Mismatch(_))));
         assert!(matches!(verify(KeyRole::License, b"text"), Err(VerifyError::WrongRole { .. })));

@@ -16,6 +16,7 @@ pub mod iso;
 pub mod isofs;
 pub mod kernel;
 pub mod keys;
+pub mod license;
 pub mod loader;
 pub mod lock;
 pub mod overlay;

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aegis_editions::{Spec, spec::Desktop};
+use aegis_core::{edition::Edition, version::Version};
+use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
 
 use crate::{
     error::{Error, Result},
@@ -18,7 +19,7 @@ use crate::{
 pub const DIRECTORY: &str = "buildroot-external/board/aegis/rootfs-overlay";
 
 /// Our own programs that an image carries, in `/usr/bin`.
-pub const PROGRAMS: &[&str] = &["aegis-installer"];
+pub const PROGRAMS: &[&str] = &["aegis-installer", "aegis-license"];
 
 /// Directories that people write to; the root file system is read-only, so they live in /var.
 const WRITABLE: &[(&str, &str)] =
@@ -27,7 +28,7 @@ const WRITABLE: &[(&str, &str)] =
 /// Everything that is laid over the base of an edition.
 pub fn layer(
     spec: &Spec,
-    version: &str,
+    version: Version,
     workspace: &Path,
     binaries: &Path,
     kernel: &Kernel,
@@ -43,11 +44,15 @@ pub fn layer(
         layer.insert(format!("usr/bin/{name}"), program(binaries, name)?);
     }
     derived(spec, version, &mut layer);
+    let inclusions = Licensing::load().map_err(Error::Spec)?.inclusions();
+    let licensed_by: Vec<Edition> = inclusions.licensed_by(spec.id).collect();
+    let content = serde_json::to_string(&licensed_by).unwrap_or_default() + "\n";
+    layer.insert("usr/lib/aegis/licensed-by.json".into(), Node::Text { content, mode: 0o644 });
     Ok(layer)
 }
 
 /// Files that follow from the specification.
-fn derived(spec: &Spec, version: &str, layer: &mut Layer) {
+fn derived(spec: &Spec, version: Version, layer: &mut Layer) {
     let mut text = |path: &str, content: String| {
         layer.insert(path.to_owned(), Node::Text { content, mode: 0o644 });
     };
@@ -104,7 +109,7 @@ fn installable(layer: &Layer) -> Vec<(String, String)> {
 }
 
 /// os-release(5).
-fn os_release(spec: &Spec, version: &str) -> String {
+fn os_release(spec: &Spec, version: Version) -> String {
     format!(
         "NAME=\"Aegis OS\"\nPRETTY_NAME=\"Aegis OS {name} {version}\"\nID=aegis\nID_LIKE=debian\n\
          VERSION_ID=\"{version}\"\nVARIANT=\"{name}\"\nVARIANT_ID={id}\n",

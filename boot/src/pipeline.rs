@@ -8,8 +8,9 @@ use std::{
 use aegis_core::{
     channel::Channel,
     hex::{Digest, Hex},
-    key::KeyRole,
+    key::{KeyRole, PublicKey},
     manifest::{Image, ImageKind, Manifest, path},
+    version::Version,
 };
 use aegis_editions::Spec;
 
@@ -34,7 +35,7 @@ pub struct Request {
     /// The edition.
     pub spec: Spec,
     /// Version of the release.
-    pub version: String,
+    pub version: Version,
     /// Channel of the release.
     pub channel: Channel,
     /// Where the outputs go.
@@ -100,7 +101,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     progress.done(cached, &kernel.release);
 
     progress.stage("initramfs");
-    let ring = [signer.public().clone()];
+    let ring = [signer.public().clone(), license_key(request)?];
     let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
     progress.done(cached, &size(&initramfs)?);
 
@@ -110,7 +111,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
 
     progress.stage("image");
     let layer =
-        overlay::layer(&request.spec, &request.version, &request.workspace, &request.binaries, &kernel)?;
+        overlay::layer(&request.spec, request.version, &request.workspace, &request.binaries, &kernel)?;
     let (image_path, image, cached) =
         image::make(&cache, &tools, &base, &layer, lock.epoch, request.image, progress)?;
     check_fits(&request.spec, &image)?;
@@ -159,6 +160,12 @@ fn resolve(request: &Request, store: &Store, packages: &PackageRequest) -> Resul
     Ok((store.resolve(packages, &sources)?, sources))
 }
 
+/// The key that licenses of this release are signed with.
+fn license_key(request: &Request) -> Result<PublicKey> {
+    let key = keys::public(&request.keys, KeyRole::License)?;
+    if request.release && key.development { Err(Error::DevelopmentKey(key.id)) } else { Ok(key) }
+}
+
 fn check_fits(spec: &Spec, image: &Image) -> Result<()> {
     let slot = u64::from(spec.disk.slot_mib) << 20;
     let trailer = aegis_core::slot::TRAILER_SIZE as u64;
@@ -188,7 +195,7 @@ fn medium(
         format: Manifest::FORMAT,
         id: Hex([0; 16]),
         edition: request.spec.id,
-        version: request.version.clone(),
+        version: request.version,
         channel: request.channel,
         epoch: lock.epoch,
         kernel: parts.kernel.release.clone(),

@@ -178,7 +178,10 @@ mod tests {
 
     /// A whole update of slot B.
     fn updated() -> BootState {
-        BootState::INSTALLED.begin_update(Slot::B, Slot::A).and_then(|state| state.finish_update(Slot::B)).unwrap()
+        BootState::INSTALLED
+            .begin_update(Slot::B, Slot::A)
+            .and_then(|state| state.finish_update(Slot::B))
+            .unwrap()
     }
 
     #[test]

@@ -97,7 +97,9 @@ impl fmt::Display for NoUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edition(edition) => write!(f, "the release is for the edition {edition}"),
-            Self::Channel(channel) => write!(f, "the release is on the channel {channel}, which this machine does not follow"),
+            Self::Channel(channel) => {
+                write!(f, "the release is on the channel {channel}, which this machine does not follow")
+            }
             Self::NotNewer(version) => write!(f, "the release {version} is not newer than the one that runs"),
         }
     }

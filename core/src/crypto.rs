@@ -38,7 +38,11 @@ pub fn key_id<C: Crypto>(der: &[u8]) -> KeyId {
 }
 
 /// The key with this name in a ring, if it has the role.
-pub(crate) fn find(ring: &[PublicKey], id: KeyId, role: crate::key::KeyRole) -> Result<&PublicKey, VerifyError> {
+pub(crate) fn find(
+    ring: &[PublicKey],
+    id: KeyId,
+    role: crate::key::KeyRole,
+) -> Result<&PublicKey, VerifyError> {
     let key = ring.iter().find(|key| key.id == id).ok_or(VerifyError::UnknownKey(id))?;
     if key.role == role { Ok(key) } else { Err(VerifyError::WrongRole { key: id, role: key.role }) }
 }

@@ -207,7 +207,12 @@ impl fmt::Display for VerifyError {
                 write!(f, "signed by key {key}, which is only for {role} documents")
             }
             Self::KeyExpired { key, dated, valid } => {
-                write!(f, "dated {dated}, but key {key} signs from {} until {}", at(valid.start), at(valid.end))
+                write!(
+                    f,
+                    "dated {dated}, but key {key} signs from {} until {}",
+                    at(valid.start),
+                    at(valid.end)
+                )
             }
             Self::Mismatch(key) => {
                 write!(f, "the signature of key {key} does not match: the file was changed")

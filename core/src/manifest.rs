@@ -12,6 +12,7 @@ use crate::{
     channel::Channel,
     edition::Edition,
     hex::{Digest, Hex},
+    version::Version,
 };
 
 /// Paths on a medium, relative to its root.
@@ -52,8 +53,8 @@ pub struct Manifest {
     pub id: MediumId,
     /// The edition.
     pub edition: Edition,
-    /// The version, such as `0.1.0`.
-    pub version: String,
+    /// The version.
+    pub version: Version,
     /// The channel.
     pub channel: Channel,
     /// Date of the newest input, Unix time; also every file's time stamp.

@@ -29,6 +29,11 @@ impl UnixTime {
         Self(self.0.saturating_add(days as i64 * DAY))
     }
 
+    /// The end of the day that this time is in, wherever on earth; see [`UnixTime::end_of_day`].
+    pub const fn day_end(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(DAY)).saturating_add(DAY + DAY / 2))
+    }
+
     /// Whole days from `earlier` until this time, a started one counted as whole; 0 when it is past.
     #[expect(clippy::cast_possible_truncation, reason = "the value was compared with the greatest")]
     pub const fn days_since(self, earlier: Self) -> Days {
@@ -61,7 +66,8 @@ impl UnixTime {
 fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
     let shifted = i64::from(year) - i64::from(month <= 2);
     let (era, year_of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
-    let day_of_year = (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
+    let day_of_year =
+        (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
@@ -135,8 +141,19 @@ mod tests {
         assert_eq!(UnixTime::end_of_day("2027-01-31").unwrap().to_string(), "2027-02-01T12:00:00Z");
         assert_eq!(UnixTime::end_of_day("2028-02-29").unwrap().to_string(), "2028-03-01T12:00:00Z");
         for wrong in [
-            "", "2027", "2027-02-29", "2027-13-01", "2027-00-01", "2027-01-00", "2027-01-32", "2027-1-1", "1969-01-01",
-            "9999-12-31", "2027-01-01-01", "2027-+1-01", "02027-01-01",
+            "",
+            "2027",
+            "2027-02-29",
+            "2027-13-01",
+            "2027-00-01",
+            "2027-01-00",
+            "2027-01-32",
+            "2027-1-1",
+            "1969-01-01",
+            "9999-12-31",
+            "2027-01-01-01",
+            "2027-+1-01",
+            "02027-01-01",
         ] {
             assert_eq!(UnixTime::end_of_day(wrong), None, "{wrong}");
         }

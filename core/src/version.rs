@@ -18,6 +18,26 @@ pub struct Version {
     pub pre: Option<(Stage, u32)>,
 }
 
+impl Version {
+    /// The version of this program, from `CARGO_PKG_VERSION`.
+    pub const CURRENT: Self = Self {
+        major: digits(env!("CARGO_PKG_VERSION_MAJOR")),
+        minor: digits(env!("CARGO_PKG_VERSION_MINOR")),
+        patch: digits(env!("CARGO_PKG_VERSION_PATCH")),
+        pre: None,
+    };
+}
+
+/// A number that cargo has checked.
+const fn digits(text: &str) -> u32 {
+    let (mut value, mut rest) = (0, text.as_bytes());
+    while let [digit, tail @ ..] = rest {
+        value = value * 10 + (*digit - b'0') as u32;
+        rest = tail;
+    }
+    value
+}
+
 /// How far a version is from its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -140,8 +160,19 @@ mod tests {
     #[test]
     fn the_order_is_that_of_semantic_versioning() {
         let ascending = [
-            "0.0.0", "0.1.0", "0.1.1", "0.2.0-alpha.1", "0.2.0-alpha.2", "0.2.0-alpha.10", "0.2.0-beta.1", "0.2.0-rc.1",
-            "0.2.0", "0.10.0", "1.0.0-rc.1", "1.0.0", "4294967295.0.0",
+            "0.0.0",
+            "0.1.0",
+            "0.1.1",
+            "0.2.0-alpha.1",
+            "0.2.0-alpha.2",
+            "0.2.0-alpha.10",
+            "0.2.0-beta.1",
+            "0.2.0-rc.1",
+            "0.2.0",
+            "0.10.0",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "4294967295.0.0",
         ];
         for (i, one) in ascending.iter().enumerate() {
             let parsed: Version = one.parse().unwrap();
@@ -153,10 +184,32 @@ mod tests {
     }
 
     #[test]
+    fn the_current_version_is_that_of_the_package() {
+        assert_eq!(Version::CURRENT.to_string(), env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
     fn other_texts_are_refused() {
         for text in [
-            "", "1", "1.0", "1.0.0.0", "01.0.0", "1.00.0", "1.0.-1", "1.0.+1", "v1.0.0", "1.0.0-", "1.0.0-rc", "1.0.0-rc.",
-            "1.0.0-rc.01", "1.0.0-gamma.1", "1.0.0-rc.1.2", "4294967296.0.0", "1.0.0 ", "1.0.0+1", "1..0",
+            "",
+            "1",
+            "1.0",
+            "1.0.0.0",
+            "01.0.0",
+            "1.00.0",
+            "1.0.-1",
+            "1.0.+1",
+            "v1.0.0",
+            "1.0.0-",
+            "1.0.0-rc",
+            "1.0.0-rc.",
+            "1.0.0-rc.01",
+            "1.0.0-gamma.1",
+            "1.0.0-rc.1.2",
+            "4294967296.0.0",
+            "1.0.0 ",
+            "1.0.0+1",
+            "1..0",
         ] {
             assert_eq!(text.parse::<Version>(), Err(InvalidVersion), "{text:?}");
         }

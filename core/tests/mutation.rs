@@ -108,7 +108,7 @@ fn slot_trailers() {
 fn manifests_keys_and_signatures() {
     let zeros = "0".repeat(64);
     let manifest = format!(
-        r#"{{"format":1,"id":"{ID}","edition":"server","version":"1","channel":"lts","epoch":7,"kernel":"6.12",
+        r#"{{"format":1,"id":"{ID}","edition":"server","version":"1.0.0","channel":"lts","epoch":7,"kernel":"6.12",
         "image":{{"kind":"squashfs","data_size":8192,"size":12288,"salt":"{zeros}","root_hash":"{zeros}"}},
         "files":{{"aegis/root.img":{{"size":12288,"sha256":"{zeros}"}}}},"inputs":{{}}}}"#
     );

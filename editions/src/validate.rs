@@ -33,8 +33,10 @@ const COMPONENTS: [&str; 4] = ["main", "contrib", "non-free", "non-free-firmware
 
 /// One edition by itself.
 pub(crate) fn spec(spec: &Spec, registry: &Registry, chain: &Chain) -> Result<(), Error> {
-    let checks: [fn(&Spec) -> Option<Violation>; 13] =
-        [words, colours, prefix, price, upgrades, includes, archive, packages, overlays, units, disk, security, limits];
+    let checks: [fn(&Spec) -> Option<Violation>; 13] = [
+        words, colours, prefix, price, upgrades, includes, archive, packages, overlays, units, disk,
+        security, limits,
+    ];
     match checks.iter().find_map(|check| check(spec)).or_else(|| entitlements(spec, registry)) {
         None => Ok(()),
         Some((key, problem, hint)) => Err(invalid(chain.place(&key), problem, hint)),

@@ -64,7 +64,7 @@ fn a_misspelt_key_is_refused_in_every_table() {
 }
 
 /// File of the edition to load, text, replacement, key, part of the message.
-const INVALID: [(&str, &str, &str, &str, &str); 27] = [
+const INVALID: [(&str, &str, &str, &str, &str); 28] = [
     ("server", "name = \"Server\"\n", "", "name", "missing"),
     ("basic", "name = \"Basic\"\n", "", "name", "missing"),
     ("freemium", "slot_mib = 3072\n", "", "disk.slot_mib", "missing"),

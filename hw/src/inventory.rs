@@ -3,7 +3,7 @@
 //! Invariant: this module only reads. A disk that cannot be used is listed too, with the reasons.
 
 mod disk;
-mod sysfs;
+pub(crate) mod sysfs;
 mod usage;
 
 use std::{

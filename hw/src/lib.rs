@@ -1,4 +1,4 @@
-//! Disks: inventory, partition plans and the one writer of disks.
+//! Disks: inventory, partition plans and the one writer of disks. The identity of the machine and the license on it.
 //!
 //! Invariant: [`tables`] is pure, [`inventory`] only reads, and everything that changes a disk goes
 //! through a [`target::Target`], which proves on the open descriptor that it is the disk that was chosen.
@@ -7,6 +7,9 @@
 pub mod error;
 #[cfg(feature = "inventory")]
 pub mod inventory;
+pub mod license;
+#[cfg(feature = "inventory")]
+pub mod machine;
 mod sys;
 #[cfg(feature = "tables")]
 pub mod tables;

@@ -17,6 +17,11 @@ mod handover;
 mod hardware;
 mod image;
 mod iso9660;
+#[cfg(feature = "license")]
+mod license;
+#[cfg(not(feature = "license"))]
+#[path = "license_none.rs"]
+mod license;
 mod log;
 mod modules;
 mod record;

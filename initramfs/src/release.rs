@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_signed_release_is_accepted_with_its_bytes() {
         let release = Release::sample();
-        assert_eq!(release.manifest.version, "0.1.0");
+        assert_eq!(release.manifest.version.to_string(), "0.1.0");
         assert_eq!((release.bytes.as_slice(), release.signature.as_slice()), (MANIFEST, SIGNATURE));
     }
 

@@ -18,7 +18,7 @@ use crate::{
     handover,
     hardware::Hardware,
     image::{Source, VERITY_NAME, Verity},
-    log,
+    license, log,
     record::{self, Timing},
     rescue::{self, Choice},
     root::{self, IMAGE, MEDIUM, NEW_ROOT, Undo},
@@ -77,6 +77,7 @@ pub(crate) struct Boot {
     undo: Vec<Undo>,
     timings: Vec<Timing>,
     target: Option<Target>,
+    keys: Vec<PublicKey>,
     on_failure: OnFailure,
     rescue_shown: bool,
 }
@@ -154,6 +155,7 @@ impl Boot {
         self.target = Some(params.target);
         log::info(&format!("version {}, kernel {kernel}, {params}", env!("CARGO_PKG_VERSION")));
         let keys: Vec<PublicKey> = serde_json::from_str(&read(KEYS)?).map_err(Error::KeyRing)?;
+        self.keys.clone_from(&keys);
         if params.rescue && !std::mem::replace(&mut self.rescue_shown, true) {
             let choice = rescue::ask("start", rescue::other_slot(self.target.as_ref()));
             return Ok(self.restart(choice));
@@ -217,7 +219,7 @@ impl Boot {
         if let Some(hardware) = &self.hardware {
             hardware.stop(DRIVER_LIMIT);
         }
-        record::write(found, &self.timings)?;
+        record::write(found, &self.keys, license::judge(found, &self.keys), &self.timings)?;
         match handover::hand_over()? {}
     }
 }

@@ -4,7 +4,11 @@
 
 pub mod rules;
 
-use std::{fmt, fs, net::IpAddr, path::Path};
+use std::{
+    fmt, fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use aegis_core::edition::Edition;
 use serde::{Deserialize, Serialize};
@@ -35,6 +39,9 @@ pub struct Answers {
     /// License key of a paid edition; without it the edition runs with the features of freemium.
     #[serde(default)]
     pub license_key: Option<String>,
+    /// License document to install, such as a file on a second stick.
+    #[serde(default)]
+    pub license_file: Option<PathBuf>,
     /// Which disk. Exactly one must have every property that is given.
     #[serde(default)]
     pub disk: DiskSelector,
@@ -178,6 +185,7 @@ impl Default for Answers {
             timezone: default_timezone(),
             hostname: String::new(),
             license_key: None,
+            license_file: None,
             disk: DiskSelector::default(),
             confirm: None,
             user: User::default(),

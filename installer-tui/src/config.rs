@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::{
     accounts::{Accounts, NewUser},
-    answers::{Answers, Network, Static, rules},
+    answers::{Answers, Network, Problem, Static, rules},
     error::Error,
+    select,
     source::{Features, Source},
 };
 
@@ -83,7 +84,12 @@ pub fn build(source: &Source, answers: &Answers, seed: &Seed) -> Result<Config, 
     }
     etc.extend(ssh_files(answers, &source.features));
     if let Some(key) = &answers.license_key {
+        let key = select::license_key(source.edition.id, key).map_err(|rule| invalid("license_key", rule))?;
         etc.push(file("aegis/license-key", 0o600, format!("{key}\n")));
+    }
+    if let Some(path) = &answers.license_file {
+        let text = source.license_document(path).map_err(|rule| invalid("license_file", rule))?;
+        etc.push(file("aegis/license.txt", 0o644, text));
     }
     let mut home = Vec::new();
     if !answers.ssh.authorized_keys.is_empty() {
@@ -91,6 +97,10 @@ pub fn build(source: &Source, answers: &Answers, seed: &Seed) -> Result<Config, 
         home.push(file(".ssh/authorized_keys", 0o600, keys));
     }
     Ok(Config { etc, home, user_id })
+}
+
+fn invalid(field: &'static str, rule: String) -> Error {
+    Error::Answers(vec![Problem { field, rule }])
 }
 
 fn locale_files(answers: &Answers) -> Vec<Entry> {

@@ -172,7 +172,7 @@ pub fn plan(
     Ok(InstallPlan {
         install: seed.install,
         edition: product.clone(),
-        version: source.manifest.version.clone(),
+        version: source.manifest.version.to_string(),
         partitions,
         image,
         boot_files: boot_files(source)?,
@@ -238,7 +238,7 @@ fn settings(answers: &Answers, target: &TargetDisk) -> Vec<Setting> {
         setting("Host name", answers.hostname.clone()),
         setting("Network", network),
         setting("Remote login", ssh.into()),
-        setting("License key", if answers.license_key.is_some() { "entered" } else { "none" }.into()),
+        setting("License", license(answers).into()),
     ]
 }
 
@@ -268,5 +268,13 @@ impl fmt::Display for InstallPlan {
             self.config.etc.len()
         )?;
         self.settings.iter().try_for_each(|s| writeln!(f, "{}: {}", s.name, s.value))
+    }
+}
+/// Without showing the key.
+fn license(answers: &Answers) -> &'static str {
+    match (&answers.license_file, &answers.license_key) {
+        (Some(_), _) => "document",
+        (None, Some(_)) => "key entered",
+        (None, None) => "none",
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use aegis_core::{edition::Edition, license::key::LicenseKey};
+use aegis_editions::licensing::Licensing;
 use aegis_hw::{
     Bytes,
     inventory::{self, Disk, Roots},
@@ -109,9 +111,7 @@ pub fn check_edition(answers: &Answers, source: &Source) -> Result<(), Error> {
     if let Some(wanted) = answers.edition.filter(|wanted| *wanted != own) {
         problems.push(Problem { field: "edition", rule: format!("is {wanted}, but the medium holds {own}") });
     }
-    if let Some(Err(rule)) = answers.license_key.as_deref().map(|key| license_key(source, key)) {
-        problems.push(Problem { field: "license_key", rule });
-    }
+    problems.extend(license_problems(answers, source));
     if let Err(Error::Accounts(rule)) = source.accounts.with_user(&crate::accounts::NewUser {
         name: &answers.user.name,
         full_name: "",
@@ -124,22 +124,33 @@ pub fn check_edition(answers: &Answers, source: &Source) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Answers(problems)) }
 }
 
-/// The form of a license key: the prefix of the edition, then three groups of four characters.
-///
-/// Whether the key is genuine is found out by the installed system; an installation does not fail over it.
-pub fn license_key(source: &Source, key: &str) -> Result<(), String> {
-    let Some(prefix) = &source.edition.key_prefix else {
-        return Err("is not needed for this edition; leave it out".into());
-    };
-    key_form(prefix, key)
+/// What is wrong with the license that the answers name.
+fn license_problems(answers: &Answers, source: &Source) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let licensed = source.edition.key_prefix.is_some();
+    let unneeded = || Err("is not needed for this edition; leave it out".to_string());
+    if let Some(key) = &answers.license_key {
+        let checked = if licensed { license_key(source.edition.id, key).map(drop) } else { unneeded() };
+        problems.extend(checked.err().map(|rule| Problem { field: "license_key", rule }));
+    }
+    if let Some(path) = &answers.license_file {
+        let checked = if licensed { source.license_document(path).map(drop) } else { unneeded() };
+        problems.extend(checked.err().map(|rule| Problem { field: "license_file", rule }));
+    }
+    problems
 }
 
-/// The form of the license keys that begin with a prefix.
-pub fn key_form(prefix: &str, key: &str) -> Result<(), String> {
-    let group = |g: &str| g.len() == 4 && g.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    let mut groups = key.split('-');
-    let right = groups.next() == Some(prefix) && key.matches('-').count() == 3 && groups.all(group);
-    if right { Ok(()) } else { Err(format!("must have the form {prefix}-XXXX-XXXX-XXXX")) }
+/// Reads a license key as a person types it. It must be for the edition, or for one that includes it.
+///
+/// Whether the key was sold is found out by the installed system; an installation does not fail over it.
+pub fn license_key(edition: Edition, text: &str) -> Result<LicenseKey, String> {
+    let licensing = Licensing::load().map_err(|error| error.to_string())?;
+    let (key, owned) = licensing.read_key(text).map_err(|error| format!("is not accepted: {error}"))?;
+    if licensing.inclusions().allow(Some(owned), edition) {
+        Ok(key)
+    } else {
+        Err(format!("is for the edition {owned}, not for {edition}"))
+    }
 }
 
 /// The smallest disk that the medium can be installed to.

@@ -1,12 +1,26 @@
 //! What is installed: the medium, its verified manifest, and the image's own files.
 
 use std::{
+    error::Error as _,
     fs,
     path::{Path, PathBuf},
 };
 
-use aegis_core::manifest::{File, Manifest, path};
-use aegis_editions::spec::{PATH_IN_IMAGE, Spec};
+use aegis_core::{
+    crypto::Ring,
+    key::PublicKey,
+    license::{
+        armour,
+        document::{self, License},
+    },
+    manifest::{File, Manifest, path},
+};
+use aegis_editions::{
+    licensing::Licensing,
+    spec::{PATH_IN_IMAGE, Spec},
+};
+
+use aegis_hw::license;
 
 use crate::{accounts::Accounts, error::Error, offers::Offers};
 
@@ -76,6 +90,37 @@ impl Source {
     /// Whether the medium has GRUB for machines with a BIOS.
     pub fn has_bios_loader(&self) -> bool {
         [path::BIOS_BOOT_SECTOR, path::BIOS_CORE].iter().all(|path| self.manifest.files.contains_key(*path))
+    }
+
+    /// The text of a license document that is genuine and for this edition, or for one that includes it. Whether it fits
+    /// the machine and the time is judged at every start of the installed system.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn license_document(&self, path: &Path) -> Result<String, String> {
+        let read = |path: &Path, limit| match license::read(path, limit) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(format!("cannot be used: there is no file {}", path.display())),
+            Err(error) => Err(format!("cannot be used: {error}")),
+        };
+        let keys =
+            serde_json::from_slice::<Vec<PublicKey>>(&read(&self.paths.state.join("keys.json"), 1 << 20)?)
+                .map_err(|error| {
+                    format!("cannot be checked: the key ring of this system is damaged: {error}")
+                })?;
+        // Twice the room, for carriage returns and spaces at the ends of lines.
+        let text = armour::tidy(&String::from_utf8_lossy(&read(path, 2 * document::LICENSE_TEXT)?));
+        let license = License::verify::<Ring>(text.as_bytes(), &keys).map_err(|error| {
+            let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            format!("is not accepted: {error}{source}")
+        })?;
+        let (owned, own) = (license.claims().edition, self.edition.id);
+        let inclusions = Licensing::load().map_err(|error| error.to_string())?.inclusions();
+        if inclusions.allow(Some(owned), own) {
+            Ok(text)
+        } else {
+            Err(format!("is for the edition {owned}, not for {own}"))
+        }
     }
 
     /// Reads a small file of the medium and compares it with the manifest.

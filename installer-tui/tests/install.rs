@@ -46,7 +46,12 @@ fn debugfs(disk: &Path, offset: u64, command: &str) -> String {
 fn an_installation_is_complete_and_consistent() {
     let fixture = Fixture::new();
     let disk = fixture.disk("aegis-test.img", 8 * GIB);
-    let output = fixture.install(&disk, "");
+    let license = fixture.license("server");
+    let named = format!(
+        "license_key = \"serv abcd 2345 678w\"\nlicense_file = \"{}\"\nhostname = ",
+        license.display()
+    );
+    let output = fixture.install_with(&disk, &[("hostname = ", &named)]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let verdict = run(Command::new("sgdisk").arg("-v").arg(&disk));
@@ -65,6 +70,11 @@ fn an_installation_is_complete_and_consistent() {
     assert_eq!(field("Block count:"), ((data_end + 1 - data) / 8).to_string());
     assert_eq!(field("Filesystem UUID:"), guid);
     check_data(&disk, data * 512);
+    let cat = |path: &str| debugfs(&disk, data * 512, &format!("cat {path}"));
+    assert_eq!(cat("/etc/upper/aegis/license-key"), "SERV-ABCD-2345-678W\n");
+    assert_eq!(cat("/etc/upper/aegis/license.txt"), fs::read_to_string(license).unwrap());
+    let mode = debugfs(&disk, data * 512, "stat /etc/upper/aegis/license-key");
+    assert!(mode.contains("Mode:  0600"), "{mode}");
 }
 
 fn read_at(disk: &Path, offset: u64, length: usize) -> Vec<u8> {
@@ -251,9 +261,31 @@ fn refusals_leave_the_disk_as_it_was() {
     check(
         "aegis-test.img",
         8 * GIB,
-        ("hostname", "license_key = \"WORK-2345-2345-2345\"\nhostname"),
+        ("hostname", "license_key = \"WORK-ABCD-2345-678R\"\nhostname"),
         2,
-        "must have the form SERV-XXXX-XXXX-XXXX",
+        "license_key is for the edition workplace, not for server",
+    );
+    check(
+        "aegis-test.img",
+        8 * GIB,
+        ("hostname", "license_key = \"SERV-ABCD-2345-6789\"\nhostname"),
+        2,
+        "license_key is not accepted: the license key is mistyped",
+    );
+    check(
+        "aegis-test.img",
+        8 * GIB,
+        ("hostname", "license_file = \"/missing\"\nhostname"),
+        2,
+        "license_file cannot be used: there is no file /missing",
+    );
+    let foreign = format!("license_file = \"{}\"\nhostname", fixture.license("gamer").display());
+    check(
+        "aegis-test.img",
+        8 * GIB,
+        ("hostname", &foreign),
+        2,
+        "license_file is for the edition gamer, not for server",
     );
 }
 

@@ -148,11 +148,13 @@ fn static_addresses_are_checked_and_planned() {
 #[test]
 fn license_keys_are_optional_but_not_arbitrary() {
     let mut desk = Desk::new();
-    desk.to(Place::Edition).text("GAME-1234-1234-1234").key(Key::Enter);
+    desk.to(Place::Edition).text("GAME-ABCD-2345-678Q").key(Key::Enter);
     assert_eq!(desk.place(), Place::Edition, "a key of another edition");
-    desk.key(Key::Clear).text("SERV-ABCD-2345-6789").key(Key::Enter);
+    desk.key(Key::Clear).text("SERV-ABCD-2354-678W").key(Key::Enter);
+    assert_eq!(desk.place(), Place::Edition, "two characters are swapped");
+    desk.key(Key::Clear).text("serv abcd 2345 678w").key(Key::Enter);
     assert_eq!(desk.place(), Place::Disk);
-    assert_eq!(desk.state.answers.license_key.as_deref(), Some("SERV-ABCD-2345-6789"));
+    assert_eq!(desk.state.answers.license_key.as_deref(), Some("SERV-ABCD-2345-678W"));
     desk.key(Key::Esc).key(Key::Clear).key(Key::Enter);
     assert_eq!(desk.state.answers.license_key, None);
 }

@@ -24,6 +24,7 @@ use crate::error::Error;
 pub mod image;
 pub mod initramfs;
 pub mod iso;
+pub mod license;
 pub mod live_build;
 pub mod measure;
 pub mod medium;

@@ -177,6 +177,8 @@ fn key_of(character: char) -> Option<(bool, String)> {
         '|' => shifted("backslash"),
         '>' => shifted("dot"),
         '&' => shifted("7"),
+        '(' => shifted("9"),
+        ')' => shifted("0"),
         '"' => shifted("apostrophe"),
         '$' => shifted("4"),
         '_' => shifted("minus"),

@@ -32,6 +32,16 @@ fn is_text(picture: &Picture) -> bool {
     seen.colours <= 16 && seen.most_frequent > 0.9
 }
 
+/// A text console with at least a line on it.
+fn has_text(picture: &Picture) -> bool {
+    is_text(picture) && picture.statistics().most_frequent < 0.9995
+}
+
+/// More than a cursor that moved: a word.
+fn has_new_word(picture: &Picture, before: &Picture) -> bool {
+    picture.difference(before) > 0.0001
+}
+
 /// A graphical picture has many colours; a text screen has at most sixteen.
 fn is_desktop(picture: &Picture) -> bool {
     let seen = picture.statistics();
@@ -110,11 +120,13 @@ fn installed_desktop(target: PathBuf) -> TestResult {
 fn ask_terminal(vm: &mut Vm) -> TestResult {
     let mut qmp = vm.qmp()?;
     qmp.press(&["ctrl", "alt", "f2"])?;
-    let mut before = screen::wait_still(&mut qmp, SHORT, patience(120), is_text)?;
+    screen::wait_still(&mut qmp, SHORT, patience(120), has_text)?;
     for text in [USER, PASSWORD] {
-        qmp.type_text(&format!("{text}\n"))?;
-        let changed = |picture: &Picture| is_text(picture) && picture.difference(&before) > 0.0;
-        before = screen::wait_still(&mut qmp, SHORT, patience(120), changed)?;
+        // What is typed before login(1) asks for it is thrown away.
+        qmp.type_text(text)?;
+        let before = screen::wait_still(&mut qmp, SHORT, patience(60), has_text)?;
+        qmp.type_text("\n")?;
+        screen::wait_still(&mut qmp, SHORT, patience(120), |picture| has_new_word(picture, &before))?;
     }
     let report = format!(
         "pgrep -l -u {USER}; cat /sys/block/dm-0/dm/name; systemctl --failed --plain --no-legend; echo report-ends"

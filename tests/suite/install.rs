@@ -46,7 +46,6 @@ pub(crate) fn power_off_live(mut vm: Vm) -> TestResult {
 
 /// Two at a time, as every machine is; the promise that they differ needs both.
 #[test]
-#[ignore = "takes ten minutes in emulation: make test-all"]
 fn two_installed_machines_keep_their_promises_and_differ() -> TestResult {
     let (bios, uefi) = thread::scope(|scope| {
         let (bios, uefi) = (scope.spawn(by_screens), scope.spawn(by_answers));

@@ -1,17 +1,18 @@
 //! An installed server, as its first user meets it on the serial line.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use aegis_tests::{
     Failure, TestResult,
     host::patience,
+    screen,
     shell::Shell,
     vm::{Bus, Drive, Firmware, Machine, Vm},
 };
 
 use crate::{
     answers::{DISK, PASSWORD, USER},
-    live,
+    license, live, snapshots,
 };
 
 /// What must differ between two installations.
@@ -67,6 +68,10 @@ pub(crate) fn check_first_start(
 ) -> Result<Identity, Failure> {
     let name = format!("{}-first", expected.hostname);
     let mut vm = start(&name, firmware, disk)?;
+    if snapshots::wanted() && firmware == Firmware::Bios {
+        let console = screen::wait_still(&mut vm.qmp()?, Duration::from_secs(2), patience(60), |_| true)?;
+        snapshots::keep(&console, "server-console")?;
+    }
     let mut shell = log_in(&mut vm)?;
     // First: what a start makes only once, such as host keys, is there when the start is over.
     check_health(&mut shell)?;
@@ -74,6 +79,7 @@ pub(crate) fn check_first_start(
     check_settings(&mut shell, expected)?;
     check_seal(&mut shell)?;
     let identity = identity(&mut shell)?;
+    license::install(&mut shell)?;
     for file in FILES {
         shell.run(&format!("echo kept-{} | sudo -n tee {file}", expected.hostname))?;
     }
@@ -100,6 +106,7 @@ pub(crate) fn check_second_start(
         );
     }
     assert_eq!(&identity(&mut shell)?, first);
+    license::check(&mut shell)?;
     power_off(vm)
 }
 

@@ -10,6 +10,7 @@ mod desktop;
 mod harness;
 mod install;
 mod installed;
+mod license;
 mod live;
 mod power;
 mod snapshots;

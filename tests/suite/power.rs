@@ -37,7 +37,6 @@ fn points() -> Vec<f64> {
 }
 
 #[test]
-#[ignore = "takes twenty minutes in emulation: make test-all"]
 fn no_power_cut_leaves_a_half_installed_disk_that_looks_whole() -> TestResult {
     let cases = Cases::prepare()?;
     // The whole installation comes first: it says how many reports there are.

@@ -56,7 +56,9 @@ impl fmt::Display for ArmourError {
             Self::NoEnd => f.write_str("the file has no line `-----END AEGIS …-----`: its end is missing"),
             Self::TrailingText => f.write_str("there is text after the end line"),
             Self::SecondDocument => f.write_str("there is a second document in the file"),
-            Self::Line(number) => write!(f, "line {number} was changed: it is not {LINE} characters of Base64"),
+            Self::Line(number) => {
+                write!(f, "line {number} was changed: it is not {LINE} characters of Base64")
+            }
         }
     }
 }

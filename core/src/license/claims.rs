@@ -143,11 +143,15 @@ impl fmt::Display for ClaimsError {
             Self::NotCanonical => f.write_str("the claims of the license are not in their shortest form"),
             Self::NoSeats => f.write_str("the license is for 0 machines"),
             Self::TimeRange(time) => write!(f, "the license names the time {}, outside 1970 to 9999", time.0),
-            Self::Inverted => f.write_str("the license ends before it begins, or begins before it was issued"),
+            Self::Inverted => {
+                f.write_str("the license ends before it begins, or begins before it was issued")
+            }
             Self::Expiry(Kind::Lifetime) => f.write_str("a lifetime license with an end"),
             Self::Expiry(kind) => write!(f, "a license of the kind {kind} without an end"),
             Self::TrialGrace => f.write_str("a trial with days of grace"),
-            Self::Binding => f.write_str("the binding to a machine does not name four to six components in order"),
+            Self::Binding => {
+                f.write_str("the binding to a machine does not name four to six components in order")
+            }
             Self::OverrideOrder => f.write_str("two overrides are for one entitlement or not in order"),
             Self::OverrideName => f.write_str("an override has a name that no entitlement can have"),
             Self::OverrideLimit(value) => write!(f, "an override sets a limit to {value}"),
@@ -162,7 +166,9 @@ impl ClaimsError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Malformed => "update Aegis OS, then try again; the license may be made for a newer version",
-            Self::TrailingBytes | Self::NotCanonical => "ask for a new license document; this one was not made by aegis",
+            Self::TrailingBytes | Self::NotCanonical => {
+                "ask for a new license document; this one was not made by aegis"
+            }
             Self::NoSeats => "write at least 1 seat",
             Self::TimeRange(_) => "write times between 1970 and 9999",
             Self::Inverted => "write issued, not before and expires in ascending order",
@@ -254,11 +260,7 @@ pub(crate) mod tests {
     use std::{string::ToString, vec, vec::Vec as List};
 
     use super::*;
-    use crate::{
-        hex::Hex,
-        license::machine::Component,
-        time::DAY,
-    };
+    use crate::{hex::Hex, license::machine::Component, time::DAY};
 
     pub(crate) fn sample(kind: Kind) -> Claims {
         let start = UnixTime(1_700_000_000);
@@ -281,7 +283,11 @@ pub(crate) mod tests {
     fn greatest() -> Claims {
         let components = Component::ALL.into_iter().map(|component| (component, Hex([255; 8]))).collect();
         let overrides = (0..OVERRIDES).map(|n| Override {
-            name: String::try_from(std::format!("{:a>width$}", char::from(b'a' + u8::try_from(n).unwrap()), width = NAME).as_str()).unwrap(),
+            name: String::try_from(
+                std::format!("{:a>width$}", char::from(b'a' + u8::try_from(n).unwrap()), width = NAME)
+                    .as_str(),
+            )
+            .unwrap(),
             setting: Setting::Limit(i64::MAX),
         });
         Claims {
@@ -327,7 +333,10 @@ pub(crate) mod tests {
             (|c| c.issued = UnixTime(-1), ClaimsError::TimeRange(UnixTime(-1))),
             (|c| c.not_before = UnixTime(i64::MIN), ClaimsError::TimeRange(UnixTime(i64::MIN))),
             (|c| c.expires = Some(UnixTime(-1)), ClaimsError::TimeRange(UnixTime(-1))),
-            (|c| c.expires = Some(UnixTime(UnixTime::MAX.0 + 1)), ClaimsError::TimeRange(UnixTime(UnixTime::MAX.0 + 1))),
+            (
+                |c| c.expires = Some(UnixTime(UnixTime::MAX.0 + 1)),
+                ClaimsError::TimeRange(UnixTime(UnixTime::MAX.0 + 1)),
+            ),
             (|c| c.expires = Some(c.not_before), ClaimsError::Inverted),
             (|c| c.expires = Some(UnixTime(c.not_before.0 - DAY)), ClaimsError::Inverted),
             (|c| c.issued = UnixTime(c.not_before.0 + 1), ClaimsError::Inverted),
@@ -335,7 +344,10 @@ pub(crate) mod tests {
             (|c| c.kind = Kind::Lifetime, ClaimsError::Expiry(Kind::Lifetime)),
             (|c| c.kind = Kind::Trial, ClaimsError::TrialGrace),
             (|c| c.kind = Kind::FreePeriod, ClaimsError::TrialGrace),
-            (|c| c.binding = Some(Binding { salt: Hex([0; 8]), components: Vec::new() }), ClaimsError::Binding),
+            (
+                |c| c.binding = Some(Binding { salt: Hex([0; 8]), components: Vec::new() }),
+                ClaimsError::Binding,
+            ),
             (|c| set(c, &[("", Setting::Flag(true))]), ClaimsError::OverrideName),
             (|c| set(c, &[("Wine", Setting::Flag(true))]), ClaimsError::OverrideName),
             (|c| set(c, &[("seats", Setting::Limit(-2))]), ClaimsError::OverrideLimit(-2)),

@@ -96,7 +96,9 @@ impl fmt::Display for DocumentError {
         match self {
             Self::Armour(_) => f.write_str("the text is not a document of Aegis OS"),
             Self::Body => f.write_str("the document is damaged: its lengths contradict each other"),
-            Self::Version(found) => write!(f, "the document has version {found}; this program knows {VERSION}"),
+            Self::Version(found) => {
+                write!(f, "the document has version {found}; this program knows {VERSION}")
+            }
             Self::Signature(_) => f.write_str("the signature of the document is not accepted"),
             Self::Claims(_) => f.write_str("the license contradicts itself"),
             Self::List(_) => f.write_str("the revocation list contradicts itself"),
@@ -126,7 +128,9 @@ impl DocumentError {
             Self::Signature(VerifyError::UnknownKey(_)) => {
                 "update Aegis OS if the document is new; otherwise it is not from the maker of this system"
             }
-            Self::Signature(VerifyError::KeyExpired { .. }) => "ask for a new document, signed with a current key",
+            Self::Signature(VerifyError::KeyExpired { .. }) => {
+                "ask for a new document, signed with a current key"
+            }
             Self::Signature(_) => "download the document again; if it is refused again, it was forged",
             Self::Claims(error) => error.hint(),
             Self::List(error) => error.hint(),

@@ -125,11 +125,8 @@ mod tests {
     fn only_a_grant_opens_more_than_the_free_edition() {
         let edition = entitlements(&["desktop", "wine"], &[("machines", 3)]);
         let free = entitlements(&["desktop", "beta"], &[("machines", 1), ("trial_days", 14)]);
-        let overrides = [
-            ("beta", Setting::Flag(true)),
-            ("machines", Setting::Limit(-1)),
-            ("wine", Setting::Flag(false)),
-        ];
+        let overrides =
+            [("beta", Setting::Flag(true)), ("machines", Setting::Limit(-1)), ("wine", Setting::Flag(false))];
         let at = |now, overrides: &[_]| {
             let verdict = verdict(now, overrides);
             Entitlements::resolve(&edition, &free, verdict.grant())
@@ -138,7 +135,10 @@ mod tests {
         let changed = at(1_700_000_000, &overrides);
         assert_eq!(changed, entitlements(&["beta", "desktop"], &[("machines", -1)]));
         assert_eq!((changed.has("beta"), changed.has("wine")), (true, false));
-        assert_eq!((changed.limit("machines"), changed.limit("other"), edition.limit("machines")), (None, Some(0), Some(3)));
+        assert_eq!(
+            (changed.limit("machines"), changed.limit("other"), edition.limit("machines")),
+            (None, Some(0), Some(3))
+        );
         // Expired: overrides of the license are gone with it.
         let fallback = at(1_800_000_000, &overrides);
         assert_eq!(fallback, entitlements(&["desktop"], &[("machines", 1), ("trial_days", 14)]));

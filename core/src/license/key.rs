@@ -9,11 +9,7 @@
 
 use core::fmt;
 
-use crate::{
-    crypto::Crypto,
-    edition::Edition,
-    hex::Hex,
-};
+use crate::{crypto::Crypto, edition::Edition, hex::Hex};
 
 /// The symbols, each at its value. <https://www.crockford.com/base32.html>
 const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -56,16 +52,20 @@ impl fmt::Display for KeyError {
         match self {
             Self::Empty => f.write_str("the license key is empty"),
             Self::Character { position, found } => {
-                write!(f, "character {position} of the license key is `{}`, which no key has", found.escape_debug())
+                write!(
+                    f,
+                    "character {position} of the license key is `{}`, which no key has",
+                    found.escape_debug()
+                )
             }
             Self::Length(found) => write!(f, "the license key has {found} characters, not {LENGTH}"),
             Self::Prefix(prefix) => {
                 f.write_str("no edition has license keys that begin with ")?;
                 prefix.iter().try_for_each(|symbol| write!(f, "{}", char::from(*symbol)))
             }
-            Self::CheckCode => {
-                f.write_str("the license key is mistyped: one character is wrong, or two neighbours are swapped")
-            }
+            Self::CheckCode => f.write_str(
+                "the license key is mistyped: one character is wrong, or two neighbours are swapped",
+            ),
         }
     }
 }
@@ -76,9 +76,13 @@ impl KeyError {
     /// The next step for the person who typed it.
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Empty => "type the key as it was sent to you: four letters, then three groups of four characters",
+            Self::Empty => {
+                "type the key as it was sent to you: four letters, then three groups of four characters"
+            }
             Self::Character { .. } => "keys have letters and digits; I and L count as 1, O as 0, U as V",
-            Self::Length(_) => "compare with the key that was sent to you; it has four groups of four characters",
+            Self::Length(_) => {
+                "compare with the key that was sent to you; it has four groups of four characters"
+            }
             Self::Prefix(_) => "check the first four letters of the key",
             Self::CheckCode => "compare the key character by character with the one that was sent to you",
         }
@@ -222,7 +226,11 @@ impl fmt::Debug for LicenseKey {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, string::{String, ToString}, vec::Vec};
+    use std::{
+        collections::HashSet,
+        string::{String, ToString},
+        vec::Vec,
+    };
 
     use super::*;
 
@@ -358,7 +366,9 @@ mod tests {
     #[test]
     fn all_random_bits_count() {
         let keys: HashSet<_> = (0..55)
-            .map(|bit| LicenseKey::generate("BSIC", (1_u64 << bit).to_be_bytes()[1..].try_into().unwrap()).unwrap())
+            .map(|bit| {
+                LicenseKey::generate("BSIC", (1_u64 << bit).to_be_bytes()[1..].try_into().unwrap()).unwrap()
+            })
             .collect();
         assert_eq!(keys.len(), 55);
     }

@@ -197,15 +197,23 @@ mod tests {
         assert!(one.components.iter().zip(&two.components).all(|(one, two)| one.1 != two.1));
         let same = Machine::new(Component::ALL.into_iter().map(|component| (component, "the same")));
         let bound = same.bind::<Ring>([1; 8]).unwrap();
-        let digests: std::collections::HashSet<_> = bound.components.iter().map(|(_, digest)| digest).collect();
+        let digests: std::collections::HashSet<_> =
+            bound.components.iter().map(|(_, digest)| digest).collect();
         assert_eq!(digests.len(), MOST);
     }
 
     #[test]
     fn what_every_machine_has_says_nothing() {
-        for filler in
-            ["", " ", "00000000-0000-0000-0000-000000000000", "FF:FF:FF:FF:FF:FF", "To Be Filled By O.E.M.", "Default string", "N/A", "0"]
-        {
+        for filler in [
+            "",
+            " ",
+            "00000000-0000-0000-0000-000000000000",
+            "FF:FF:FF:FF:FF:FF",
+            "To Be Filled By O.E.M.",
+            "Default string",
+            "N/A",
+            "0",
+        ] {
             assert_eq!(Machine::new([(Component::Disk, filler)]).known(), 0, "{filler:?}");
         }
         assert_eq!(machine(6, &[]).known(), 6);

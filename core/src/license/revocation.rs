@@ -57,7 +57,9 @@ impl fmt::Display for ListError {
             Self::Malformed => f.write_str("the revocation list cannot be read"),
             Self::NotCanonical => f.write_str("the revocation list is not in its shortest form"),
             Self::Order => f.write_str("the serial numbers of the revocation list are not in order"),
-            Self::TimeRange(time) => write!(f, "the revocation list is dated {}, outside 1970 to 9999", time.0),
+            Self::TimeRange(time) => {
+                write!(f, "the revocation list is dated {}, outside 1970 to 9999", time.0)
+            }
             Self::Rollback { found, seen } => {
                 write!(f, "revocation list {found} is older than list {seen}, which was seen before")
             }

@@ -98,6 +98,23 @@ pub enum Code {
     Unknown,
 }
 
+impl Code {
+    /// The identifier, such as `not-yet-valid`.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Grace => "grace",
+            Self::Trial => "trial",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::WrongEdition => "wrong-edition",
+            Self::WrongMachine => "wrong-machine",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Where and when a license is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
@@ -143,6 +160,11 @@ pub fn judge<C: Crypto>(license: &License, here: &Circumstances<'_>) -> Verdict 
         }
     }
     by_time(claims, here.now, here.seen)
+}
+
+/// What claims mean at a time, wherever they are used: to show, for it grants nothing.
+pub fn period(claims: &Claims, now: UnixTime) -> Code {
+    at_time(claims, now).code()
 }
 
 /// With a clock that was set back, the license must say the same at both times.
@@ -205,7 +227,9 @@ impl Verdict {
     pub fn after(self, answer: Answer) -> Self {
         match answer {
             Answer::Revoked => Self::Revoked,
-            Answer::Unreachable if self == Self::Unknown(Reason::NoLicense) => Self::Unknown(Reason::Unreachable),
+            Answer::Unreachable if self == Self::Unknown(Reason::NoLicense) => {
+                Self::Unknown(Reason::Unreachable)
+            }
             Answer::Unreachable | Answer::Confirmed => self,
         }
     }
@@ -360,7 +384,9 @@ mod tests {
         let leap = with(1_483_228_800, 1_514_764_800);
         let year_2038 = with(2_147_483_647, 2_147_483_649);
         let year_9999 = with(253_402_300_798, UnixTime::MAX.0);
-        for (claims, valid) in [(leap, 1_483_228_800), (year_2038, 2_147_483_648), (year_9999, 253_402_300_798)] {
+        for (claims, valid) in
+            [(leap, 1_483_228_800), (year_2038, 2_147_483_648), (year_9999, 253_402_300_798)]
+        {
             let code = |now| judged(&claims, &here(UnixTime(now))).code();
             assert_eq!(code(valid), Code::Valid);
             assert_eq!(code(claims.not_before.0 - 1), Code::NotYetValid);
@@ -376,14 +402,12 @@ mod tests {
     fn a_clock_that_was_set_back_is_noticed_only_when_it_matters() {
         let annual = sample(Kind::Annual);
         let over = annual.expires.unwrap().plus_days(30);
-        let at = |now: UnixTime, seen: UnixTime| judged(&annual, &Circumstances { seen: Some(seen), ..here(now) });
+        let at =
+            |now: UnixTime, seen: UnixTime| judged(&annual, &Circumstances { seen: Some(seen), ..here(now) });
         // The license held then and holds now: an empty clock battery harms nobody.
         assert_eq!(at(START, START.plus_days(300)).code(), Code::Valid);
         // Set back from after the end to before it.
-        assert_eq!(
-            at(START, over),
-            Verdict::Unknown(Reason::ClockSetBack { now: START, seen: over }),
-        );
+        assert_eq!(at(START, over), Verdict::Unknown(Reason::ClockSetBack { now: START, seen: over }),);
         // Less than a day is drift, and the later time counts.
         assert_eq!(at(UnixTime(over.0 - DAY), over).code(), Code::Expired);
         assert_eq!(at(UnixTime(over.0 - DAY - 1), over).code(), Code::Unknown);
@@ -458,10 +482,7 @@ mod tests {
                 Verdict::Unknown(Reason::Document(document)),
                 "the signature of the document is not accepted: the signature file is not a signature",
             ),
-            (
-                Verdict::Unknown(Reason::Unreachable),
-                "there is no license, and the server does not answer",
-            ),
+            (Verdict::Unknown(Reason::Unreachable), "there is no license, and the server does not answer"),
             (
                 Verdict::Unknown(Reason::ClockSetBack { now: UnixTime(0), seen: START }),
                 "the clock was set back: it says 1970-01-01T00:00:00Z, and was at 2023-11-14T22:13:20Z before",

@@ -12,7 +12,7 @@ use crate::{error::Error, text::reported, units::Bytes};
 const SYSFS_SECTOR: u64 = 512;
 
 /// Names of entries of a directory, sorted; none when it does not exist.
-pub(super) fn names_in(directory: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn names_in(directory: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -151,6 +151,13 @@ fn model(dir: &Path) -> Option<String> {
     }
 }
 
+/// Serial number of a disk, or its WWN.
+pub(crate) fn disk_identity(roots: &Roots, name: &str) -> Option<String> {
+    let dir = roots.sysfs.join("block").join(name);
+    let real = dir.canonicalize().ok()?;
+    serial(&dir, &real).or_else(|| text(&dir.join("wwid"))).or_else(|| text(&dir.join("device/wwid")))
+}
+
 /// NVMe and MMC, then virtio, then SCSI's page 0x80, then the USB device above the disk.
 fn serial(dir: &Path, real: &Path) -> Option<String> {
     text(&dir.join("device/serial"))
@@ -172,11 +179,11 @@ fn unit_serial(page: &[u8]) -> Option<String> {
 }
 
 /// Content of a file that the kernel may not offer for this disk.
-pub(super) fn text(file: &Path) -> Option<String> {
+pub(crate) fn text(file: &Path) -> Option<String> {
     fs::read(file).ok().and_then(|raw| reported(&raw))
 }
 
-pub(super) fn number(file: &Path) -> Option<u64> {
+pub(crate) fn number(file: &Path) -> Option<u64> {
     text(file)?.parse().ok()
 }
 

@@ -21,8 +21,8 @@ pub const fn text(place: Place) -> &'static str {
             "The clock of the installed system. Type some letters to narrow the list, for example the name of a city."
         }
         Place::Edition => {
-            "A license key opens the features of a paid edition. It is checked after the installation; the system \
-             works without one, and a key can be entered later."
+            "A license key opens the features of a paid edition. A mistyped one is noticed here; whether it was sold is found \
+             out after the installation. The system works without one, and a license can be installed later."
         }
         Place::Disk => {
             "The whole disk is erased, with every partition on it. Disks that cannot be used are listed with the reason. F5 reads the \

@@ -1,5 +1,6 @@
 //! What the machine and the medium offer, as data for the screens.
 
+use aegis_core::edition::Edition;
 use aegis_hw::{
     Bytes,
     inventory::{Disk, Refusal},
@@ -46,8 +47,8 @@ pub struct World {
     pub tagline: String,
     /// The edition's colour, `#rrggbb`.
     pub colour: String,
-    /// Prefix of license keys; none when the edition needs no key.
-    pub key_prefix: Option<String>,
+    /// The edition, when it is opened by a license key.
+    pub licensed: Option<Edition>,
     /// Locales, keyboards and time zones.
     pub offers: Offers,
     /// Disks.
@@ -69,10 +70,10 @@ impl World {
         let names = names.into_iter().flat_map(|file| file.lines());
         Self {
             product: format!("Aegis OS {}", source.edition.name),
-            version: source.manifest.version.clone(),
+            version: source.manifest.version.to_string(),
             tagline: source.edition.tagline.clone(),
             colour: source.edition.colour.installer.clone(),
-            key_prefix: source.edition.key_prefix.clone(),
+            licensed: source.edition.key_prefix.is_some().then_some(source.edition.id),
             offers: source.offers.clone(),
             disks: Vec::new(),
             interfaces: Vec::new(),

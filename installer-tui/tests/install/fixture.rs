@@ -49,6 +49,10 @@ gateway = "192.0.2.1"
 authorized_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ada@example"]
 "#;
 
+fn vectors() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../core/tests/vectors/licenses.json")).expect("it is JSON")
+}
+
 pub(crate) struct Fixture {
     dir: tempfile::TempDir,
 }
@@ -61,7 +65,18 @@ impl Fixture {
         fs::create_dir_all(fixture.path("sys/block")).unwrap();
         fs::create_dir(fixture.path("staging")).unwrap();
         fixture.write("proc/self/mountinfo", "1 0 0:1 / / rw - tmpfs tmpfs rw\n");
+        fixture.write("state/keys.json", vectors()["keys"].to_string());
         fixture
+    }
+
+    /// A file with a license for an edition, made by an independent implementation.
+    pub(crate) fn license(&self, edition: &str) -> PathBuf {
+        let vectors = vectors();
+        let named = |vector: &&serde_json::Value| vector["name"] == format!("edition {edition}");
+        let found = vectors["good"].as_array().and_then(|all| all.iter().find(named)).expect("there is one");
+        let name = format!("license-{edition}");
+        self.write(&name, found["armour"].as_str().expect("it is text"));
+        self.path(&name)
     }
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
@@ -135,7 +150,7 @@ impl Fixture {
             format: Manifest::FORMAT,
             id: Hex([1; 16]),
             edition: Edition::Server,
-            version: "0.1.0".into(),
+            version: "0.1.0".parse().unwrap(),
             channel: Channel::Stable,
             epoch: 1_760_000_000,
             kernel: "6.12.48+deb13-amd64".into(),

@@ -192,7 +192,7 @@ fn source() -> Source {
         format: Manifest::FORMAT,
         id: Hex([1; 16]),
         edition: Edition::Server,
-        version: "0.1.0".into(),
+        version: "0.1.0".parse().expect("it is a version"),
         channel: Channel::Stable,
         epoch: 1_760_000_000,
         kernel: "6.12.48+deb13-amd64".into(),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use aegis_boot::{image, overlay, rootfs};
+use aegis_core::version::Version;
 
 use super::{Bench, measure, report};
 use crate::error::Error;
@@ -79,8 +80,8 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
 /// The archive that the builder would feed to the image program.
 fn write_archive(bench: &Bench, path: &Path) -> Result<(), Error> {
     let (base, _) = rootfs::make(&bench.cache, &bench.store, &bench.lock, &bench.packages)?;
-    let version = env!("CARGO_PKG_VERSION");
-    let layer = overlay::layer(&bench.spec, version, &bench.workspace, &bench.binaries, &bench.kernel)?;
+    let layer =
+        overlay::layer(&bench.spec, Version::CURRENT, &bench.workspace, &bench.binaries, &bench.kernel)?;
     let mut file = BufWriter::new(File::create(path).map_err(Error::io("create", path))?);
     image::archive(&base, &layer, bench.lock.epoch, &mut file, |_| ())?;
     file.flush().map_err(Error::io("write", path))

@@ -18,6 +18,7 @@ use aegis_core::{
     hex::Hex,
     key::KeyRole,
     manifest::{ImageKind, Manifest, path},
+    version::Version,
 };
 use tempfile::TempDir;
 
@@ -74,7 +75,7 @@ impl Medium {
             format: Manifest::FORMAT,
             id: Hex([0; 16]),
             edition: bench.spec.id,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: Version::CURRENT,
             channel: Channel::Stable,
             epoch: bench.lock.epoch,
             kernel: bench.kernel.release.clone(),

@@ -9,7 +9,7 @@ use std::{
 use aegis_core::report::{Hint, render};
 use aegis_tests::{
     Error,
-    bench::{Bench, image, initramfs, iso, report},
+    bench::{Bench, image, initramfs, iso, license, report},
 };
 use clap::{Parser, ValueEnum};
 
@@ -36,6 +36,8 @@ enum Part {
     Image,
     /// Time from packages to an ISO, cold and after a change
     Iso,
+    /// Licenses: documents verified in a second, and bytes of the verifier
+    License,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             Part::Initramfs => initramfs::measure(&bench)?,
             Part::Image => image::measure(&bench)?,
             Part::Iso => iso::measure(&bench)?,
+            Part::License => license::measure(&bench)?,
         };
         text.push('\n');
         text.push_str(&section);

@@ -59,32 +59,38 @@ fn consent(vm: &mut Vm) -> TestResult {
     Ok(())
 }
 
-/// Takes pictures of the installer on the VGA screen, which the serial line's installation does not need. The installation
-/// that is begun there is stopped, so that the disk is as good as new afterwards.
+/// Takes pictures of the installer on the VGA screen, from its first screen to its last. The installation on the serial
+/// line then replaces this one.
 pub(crate) fn photograph(vm: &Vm) -> TestResult {
     let mut qmp = vm.qmp()?;
-    keep(&still(&mut qmp)?, "installer-welcome")?;
-    for _ in 0..4 {
+    for name in ["welcome", "keyboard", "time-zone", "edition"] {
+        keep(&still(&mut qmp)?, &format!("installer-{name}"))?;
         qmp.press(&["ret"])?;
-        still(&mut qmp)?;
     }
+    still(&mut qmp)?;
     qmp.press(&["down"])?;
     keep(&still(&mut qmp)?, "installer-disk")?;
-    let user = format!("\nAda Lovelace\n{USER}\n{PASSWORD}\n{PASSWORD}\n");
-    for keys in [&user, "\n", "\n\n"] {
-        qmp.type_text(keys)?;
-        still(&mut qmp)?;
-    }
+    qmp.press(&["ret"])?;
+    still(&mut qmp)?;
+    qmp.type_text(&format!("Ada Lovelace\n{USER}\n{PASSWORD}\n{PASSWORD}"))?;
+    keep(&still(&mut qmp)?, "installer-user")?;
+    qmp.type_text("\n")?;
+    keep(&still(&mut qmp)?, "installer-host-name")?;
+    qmp.type_text("\n")?;
+    keep(&still(&mut qmp)?, "installer-network")?;
+    qmp.type_text("\n\n")?;
     keep(&still(&mut qmp)?, "installer-summary")?;
     qmp.press(&["ret"])?;
+    still(&mut qmp)?;
+    qmp.type_text(DISK)?;
     let before = still(&mut qmp)?;
-    qmp.type_text(&format!("{DISK}\n"))?;
+    keep(&before, "installer-confirmation")?;
+    qmp.press(&["ret"])?;
     let moved = |picture: &Picture| picture.difference(&before) > 0.02;
     keep(&screen::wait_still(&mut qmp, Duration::ZERO, patience(120), moved)?, "installer-progress")?;
-    qmp.press(&["ctrl", "c"])?;
-    qmp.press(&["down"])?;
-    qmp.press(&["ret"])?;
-    still(&mut qmp).map(drop)
+    // Progress moves at least once a second.
+    let done = screen::wait_still(&mut qmp, Duration::from_secs(15), patience(600), moved)?;
+    keep(&done, "installer-done")
 }
 
 fn still(qmp: &mut Qmp) -> Result<Picture, Failure> {

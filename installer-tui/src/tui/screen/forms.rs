@@ -1,9 +1,12 @@
 //! Edition, user, host name and network: forms.
 
+use aegis_core::edition::Edition;
+
 use super::{Go, Place};
 use crate::{
     answers::{Answers, Network, Static, rules},
     password::Secret,
+    select,
     tui::{
         form::{Field, Filled, Form, Value},
         keys::Key,
@@ -33,7 +36,7 @@ pub struct FormScreen {
     pub form: Form,
     /// A password was set before, so that an empty field keeps it.
     keeps_password: bool,
-    prefix: Option<String>,
+    licensed: Option<Edition>,
     accounts: Vec<String>,
 }
 
@@ -55,7 +58,7 @@ impl FormScreen {
             kind,
             form: Form::new(fields),
             keeps_password: answers.user.password_hash.is_some(),
-            prefix: world.key_prefix.clone(),
+            licensed: world.licensed,
             accounts: world.accounts.clone(),
         };
         screen.hide_fields();
@@ -74,7 +77,7 @@ impl FormScreen {
     /// What stands above the fields.
     pub fn introduction(&self, world: &World) -> String {
         match self.kind {
-            FormKind::Edition => match &world.key_prefix {
+            FormKind::Edition => match world.licensed {
                 None => format!(
                     "{} {}: {}. It needs no license key.",
                     world.product, world.version, world.tagline
@@ -155,8 +158,8 @@ impl FormScreen {
     }
 
     fn license_rule(&self, text: &str) -> Result<(), String> {
-        match &self.prefix {
-            Some(prefix) if !text.is_empty() => crate::select::key_form(prefix, text),
+        match self.licensed {
+            Some(edition) if !text.is_empty() => select::license_key(edition, text).map(drop),
             _ => Ok(()),
         }
     }
@@ -188,7 +191,10 @@ impl FormScreen {
     fn store(&self, answers: &mut Answers) -> Option<Secret> {
         let text = |index: usize| self.form.content(index).to_string();
         match self.kind {
-            FormKind::Edition => answers.license_key = Some(text(0)).filter(|key| !key.is_empty()),
+            FormKind::Edition => {
+                let key = self.licensed.and_then(|edition| select::license_key(edition, &text(0)).ok());
+                answers.license_key = key.map(|key| key.to_string());
+            }
             FormKind::Host => answers.hostname = text(0),
             FormKind::User => {
                 answers.user.full_name = text(0);
@@ -239,7 +245,7 @@ fn host_proposal(answers: &Answers) -> &str {
 }
 
 fn edition_fields(world: &World, answers: &Answers) -> Vec<Field> {
-    if world.key_prefix.is_none() {
+    if world.licensed.is_none() {
         return Vec::new();
     }
     let key = answers.license_key.as_deref().unwrap_or_default();
