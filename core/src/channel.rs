@@ -171,7 +171,10 @@ mod tests {
         let version = "1.2.0".parse().unwrap();
         for (refusal, text) in [
             (NoUpdate::Edition(Edition::Gamer), "the release is for the edition gamer"),
-            (NoUpdate::Channel(Channel::Beta), "the release is on the channel beta, which this machine does not follow"),
+            (
+                NoUpdate::Channel(Channel::Beta),
+                "the release is on the channel beta, which this machine does not follow",
+            ),
             (NoUpdate::NotNewer(version), "the release 1.2.0 is not newer than the one that runs"),
         ] {
             assert_eq!(refusal.to_string(), text);

@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn what_is_beyond_the_range_is_its_end() {
         let largest = i64::MAX.unsigned_abs();
-        let times = [0, 1, largest - 1, largest, largest + 1, u64::MAX].map(|seconds| UnixTime::from_unsigned(seconds).0);
+        let times = [0, 1, largest - 1, largest, largest + 1, u64::MAX]
+            .map(|seconds| UnixTime::from_unsigned(seconds).0);
         assert_eq!(times, [0, 1, i64::MAX - 1, i64::MAX, i64::MAX, i64::MAX]);
     }
 
