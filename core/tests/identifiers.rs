@@ -10,6 +10,7 @@ use aegis_core::{
     key::{KeyRole, PublicKey, RsaKey},
     license::{claims::Kind, machine::Component},
     slot::Slot,
+    version::{InvalidVersion, Version},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -95,4 +96,16 @@ fn keys_are_read_and_shown_in_digits() {
     }
     let number = text("").replace("\"rsa\":\"\"", "\"rsa\":7");
     assert!(serde_json::from_str::<PublicKey>(&number).is_err());
+}
+
+#[test]
+fn versions_are_words_in_json() {
+    let version: Version = serde_json::from_str("\"1.4.0-rc.2\"").expect("it is a version");
+    assert_eq!(serde_json::to_string(&version).expect("it is text"), "\"1.4.0-rc.2\"");
+    assert_eq!("1.4".parse::<Version>(), Err(InvalidVersion));
+    assert_eq!(InvalidVersion.to_string(), "it is not a version such as 1.4.0 or 1.4.0-rc.2");
+    for wrong in ["\"1.4\"", "1.4", "[1,4,0]"] {
+        let error = serde_json::from_str::<Version>(wrong).expect_err(wrong).to_string();
+        assert!(error.contains("expected a version such as 1.4.0"), "{error}");
+    }
 }
