@@ -37,7 +37,7 @@ check: setup ## Format, lints, unit tests
 test: check ## Everything that must pass before a change lands
 	@tests/run
 
-test-all: check ## As test, with installations, every power cut, desktops
+test-all: check ## As test, with every power cut and long mutation runs
 	@AEGIS_ALL=1 tests/run
 
 bench: binaries ## Measure against the peers; the report is target/aegis/bench.md
