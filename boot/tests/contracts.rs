@@ -255,6 +255,10 @@ fn help_fits_into_80_columns() {
         &["iso", "build", "--help"],
         &["iso", "verify", "--help"],
         &["keys", "generate", "--help"],
+        &["license", "--help"],
+        &["license", "issue", "--help"],
+        &["license", "verify", "--help"],
+        &["license", "revoke", "--help"],
         &["run", "--help"],
     ] {
         let output = place.aegis(verb);

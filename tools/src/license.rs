@@ -1,6 +1,7 @@
 //! `aegis-license`: the license of this machine.
 
 pub mod cli;
+mod report;
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -11,7 +12,6 @@ use aegis_core::{
     license::{
         armour,
         document::{self, License},
-        entitlements::Entitlements,
         machine::Binding,
         revocation::Revocations,
         verdict::{Reason, Verdict},
@@ -21,12 +21,16 @@ use aegis_core::{
 use aegis_editions::licensing::Licensing;
 use aegis_hw::license::{self as files, Files, Here, Judged, State};
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::Serialize;
 
 use crate::{
     Error,
     system::{self, Boot, System},
 };
+
+pub use report::Report;
+
+/// Where the boot's records are, for other programs.
+const REPORT: &str = "entitlements.json";
 
 /// The licensing of a system, with everything that it needs read once.
 pub struct Desk {
@@ -36,18 +40,6 @@ pub struct Desk {
     files: Files,
     licensing: Licensing,
     now: UnixTime,
-}
-
-/// What a machine may use, for other programs: `/run/aegis/entitlements.json`.
-#[derive(Debug, Serialize)]
-pub struct Granted {
-    /// The edition that runs.
-    pub edition: Edition,
-    /// The name of the verdict.
-    pub verdict: &'static str,
-    /// Features and limits.
-    #[serde(flatten)]
-    pub entitlements: Entitlements,
 }
 
 impl Desk {
@@ -88,15 +80,34 @@ impl Desk {
         self.files.judge::<Ring>(text, state, &here).map_err(Error::Hardware)
     }
 
-    /// What this machine may use.
-    pub fn granted(&self, verdict: &Verdict) -> Granted {
-        let entitlements = self.licensing.entitlements(self.edition(), verdict.grant());
-        Granted { edition: self.edition(), verdict: verdict.code().id(), entitlements }
+    /// What the license means. Only root may read what names the machine, so that others get what was found last.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn report(&self) -> Result<Report, Error> {
+        if self.system.is_restricted() {
+            self.system.record(REPORT)
+        } else {
+            Ok(self.report_on(&self.judge()?))
+        }
     }
 
-    /// Editions that the owner of the license can change to.
-    pub fn upgrades(&self) -> &[Edition] {
-        self.licensing.upgrades(self.edition())
+    fn report_on(&self, judged: &Judged) -> Report {
+        let Judged { verdict, license, list, list_refused, state } = judged;
+        let free = self.edition() == Edition::Freemium;
+        Report {
+            edition: self.edition(),
+            granted: free || verdict.grant().is_some(),
+            verdict: verdict.code(),
+            text: if free { "none is needed".into() } else { verdict.to_string() },
+            hint: verdict.hint().filter(|_hint| !free).map(String::from),
+            serial: license.as_ref().map(|license| license.claims().serial),
+            revocation_list: *list,
+            revocation_list_refused: list_refused.as_ref().map(ToString::to_string),
+            seen: state.seen,
+            entitlements: self.licensing.entitlements(self.edition(), verdict.grant()),
+            upgrades: self.licensing.upgrades(self.edition()).to_vec(),
+        }
     }
 
     /// Verifies a license and puts it in place of the installed one. A license that would open nothing here is refused,
@@ -172,9 +183,8 @@ impl Desk {
         let judged = self.judge()?;
         let seen = judged.state.seen.map_or(self.now, |seen| seen.max(self.now));
         self.files.remember(State { seen: Some(seen), ..judged.state }).map_err(Error::Hardware)?;
-        let text = serde_json::to_string(&self.granted(&judged.verdict)).unwrap_or_default() + "\n";
-        let path = self.system.root().join("run/aegis/entitlements.json");
-        files::write(&path, text.as_bytes()).map_err(Error::Hardware)?;
+        let text = serde_json::to_string(&self.report_on(&judged)).unwrap_or_default() + "\n";
+        files::write(&self.system.record_path(REPORT), text.as_bytes()).map_err(Error::Hardware)?;
         Ok(judged)
     }
 

@@ -1,7 +1,8 @@
 //! The running system, as its boot left word of it.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -58,8 +59,23 @@ impl System {
         self.record("keys.json")
     }
 
-    fn record<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
-        let path = self.root.join("run/aegis").join(name);
+    /// Where a record is.
+    pub fn record_path(&self, name: &str) -> PathBuf {
+        self.root.join("run/aegis").join(name)
+    }
+
+    /// Whether this program may not read what names the machine, as every program of an ordinary user.
+    pub fn is_restricted(&self) -> bool {
+        let opened = File::open(self.root.join("sys/class/dmi/id/product_uuid"));
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// A JSON file that the boot or the licensing left for other programs.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn record<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let path = self.record_path(name);
         let text = fs::read(&path).map_err(Error::io("reading", &path))?;
         serde_json::from_slice(&text).map_err(|source| Error::Record { path, source })
     }

@@ -16,7 +16,11 @@ use aegis_core::{
     },
     time::{DAY, UnixTime},
 };
-use aegis_tools::{Error, license::Desk, system::System};
+use aegis_tools::{
+    Error,
+    license::{Desk, Report},
+    system::System,
+};
 use serde_json::{Value, json};
 
 /// When the vectors were issued.
@@ -210,6 +214,27 @@ fn a_license_is_requested_for_a_machine_with_enough_parts() {
     let (one, two) = (desk.request().unwrap(), desk.request().unwrap());
     assert_eq!(one.components.len(), 4);
     assert!(one.salt != two.salt && one.components != two.components);
+}
+
+#[test]
+fn the_report_says_what_is_open() {
+    let place = Place::new("gamer");
+    let desk = place.desk(START);
+    let before = desk.report().unwrap();
+    assert_eq!((before.granted, before.verdict), (false, Code::Unknown));
+    assert!(before.hint.is_some() && !before.entitlements.has("wine"));
+    desk.install(&place.vector("good", "annual")).unwrap();
+    let after = desk.report().unwrap();
+    assert_eq!((after.granted, after.serial, after.hint.as_deref()), (true, Some(7), None));
+    assert!(after.entitlements.has("wine"));
+    let mut text = Vec::new();
+    after.print(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.starts_with("edition   gamer\nlicense   valid until 2024-11-13T22:13:20Z\n"), "{text}");
+    assert!(text.contains("revoked   no list on this machine\n") && text.contains(" wine"), "{text}");
+    // What other programs read is the same.
+    let recorded: Report = serde_json::from_value(place.granted()).unwrap();
+    assert_eq!(Report { seen: None, ..recorded }, Report { seen: None, ..after });
 }
 
 #[test]

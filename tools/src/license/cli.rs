@@ -1,17 +1,18 @@
 //! The command line of `aegis-license`.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use aegis_core::{
-    edition::Edition,
-    license::{claims::Claims, verdict::Verdict},
+    license::{
+        claims::Claims,
+        verdict::{Reason, Verdict},
+    },
     report::exit,
 };
-use aegis_hw::license::Judged;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
-use super::Desk;
+use super::{Desk, Report};
 use crate::{Error, say, system::System};
 
 /// Shows, installs and removes the license of this machine
@@ -63,7 +64,7 @@ pub fn run() -> Result<u8, Error> {
     let cli = Cli::parse();
     let desk = Desk::open(System::at(&cli.root), System::now())?;
     match cli.verb {
-        Verb::Status => return status(&desk, &desk.judge()?, cli.json),
+        Verb::Status => return Ok(status(&desk.report()?, cli.json)),
         Verb::Show => show(&desk, cli.json)?,
         Verb::Install { file, revocations: true } => {
             let number = desk.install_list(&file)?;
@@ -73,7 +74,10 @@ pub fn run() -> Result<u8, Error> {
                 say!("revocation list {number} is in use");
             }
         }
-        Verb::Install { file, revocations: false } => return status(&desk, &desk.install(&file)?, cli.json),
+        Verb::Install { file, revocations: false } => {
+            desk.install(&file)?;
+            return Ok(status(&desk.report()?, cli.json));
+        }
         Verb::Remove { serial } => {
             desk.remove(serial)?;
             if cli.json {
@@ -88,47 +92,21 @@ pub fn run() -> Result<u8, Error> {
     Ok(exit::OK)
 }
 
-fn status(desk: &Desk, judged: &Judged, as_json: bool) -> Result<u8, Error> {
-    let Judged { verdict, license, list, list_refused, state } = judged;
-    let granted = desk.granted(verdict);
-    let free = desk.edition() == Edition::Freemium;
+fn status(report: &Report, as_json: bool) -> u8 {
     if as_json {
-        say!(
-            "{}",
-            json!({
-                "edition": desk.edition(), "verdict": verdict.code(), "text": verdict.to_string(),
-                "hint": verdict.hint(), "serial": license.as_ref().map(|license| license.claims().serial),
-                "revocation_list": list, "revocation_list_refused": list_refused.as_ref().map(ToString::to_string),
-                "seen": state.seen, "flags": granted.entitlements.flags, "limits": granted.entitlements.limits,
-                "upgrades": desk.upgrades(),
-            })
-        );
+        say!("{}", serde_json::to_string(report).unwrap_or_default());
     } else {
-        say!("edition   {}", desk.edition());
-        if free {
-            say!("license   none is needed");
-        } else {
-            say!("license   {verdict}");
-            verdict.hint().into_iter().for_each(|hint| say!("next      {hint}"));
-        }
-        match list {
-            Some(number) => say!("revoked   looked up in list {number}"),
-            None => say!("revoked   no list on this machine"),
-        }
-        list_refused.iter().for_each(|error| say!("warning   the revocation list is not used: {error}"));
-        say!("features  {}", granted.entitlements.flags.into_iter().collect::<Vec<_>>().join(" "));
-        for (name, value) in granted.entitlements.limits {
-            say!("limit     {name} {}", if value < 0 { "unlimited".into() } else { value.to_string() });
-        }
+        // A reader that closed the pipe has what it wanted.
+        report.print(&mut io::stdout()).ok();
     }
-    Ok(if free || verdict.grant().is_some() { exit::OK } else { exit::FAILED })
+    if report.granted { exit::OK } else { exit::FAILED }
 }
 
 fn show(desk: &Desk, as_json: bool) -> Result<(), Error> {
     let judged = desk.judge()?;
     let Some(license) = judged.license else {
         return Err(match judged.verdict {
-            Verdict::Unknown(aegis_core::license::verdict::Reason::Document(source)) => {
+            Verdict::Unknown(Reason::Document(source)) => {
                 Error::Document { path: desk.path().into(), source }
             }
             _ => Error::NoLicense(desk.path().into()),
