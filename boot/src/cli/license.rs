@@ -91,7 +91,7 @@ impl Trust {
 #[derive(Args)]
 pub(super) struct IssueArgs {
     /// The edition, such as `gamer`
-    #[arg(long)]
+    #[arg(long, value_name = "ID")]
     edition: String,
     /// How long it holds, and why
     #[arg(long, value_enum)]
