@@ -5,6 +5,8 @@
 //! This crate will not decide what to install.
 
 pub mod error;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 #[cfg(feature = "inventory")]
 pub mod inventory;
 pub mod license;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod hardware;
 mod install;
 mod lines;
 
@@ -91,6 +92,9 @@ enum Command {
         json: bool,
     },
 
+    /// Lists the graphics devices, what drives them, and which videos they encode.
+    Hardware(hardware::HardwareArgs),
+
     /// Checks an answer file without looking at a disk.
     CheckAnswers {
         /// The answer file.
@@ -105,6 +109,7 @@ pub fn run() -> Result<u8, Error> {
         None => return screens(&args),
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Devices { json }) => devices(&args.paths, *json)?,
+        Some(Command::Hardware(hardware)) => hardware::run(&args.paths.roots(), hardware)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
     Ok(exit::OK)

@@ -375,3 +375,53 @@ fn one_installer_at_a_time() {
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("is in use by another program"), "{text}");
 }
+
+#[test]
+fn graphics_devices_are_listed_with_what_they_encode() {
+    let fixture = Fixture::new();
+    for (address, class, ids, driver) in [
+        ("0000:00:02.0", "0x030000", ("0x8086", "0x46a6"), "i915"),
+        ("0000:01:00.0", "0x030200", ("0x10de", "0x2335"), "nvidia"),
+        ("0000:02:00.0", "0x030000", ("0x1002", "0x73bf"), "vfio-pci"),
+    ] {
+        let at = fixture.path("sys/bus/pci/devices").join(address);
+        fs::create_dir_all(&at).unwrap();
+        for (file, content) in [("class", class), ("vendor", ids.0), ("device", ids.1)] {
+            fs::write(at.join(file), content).unwrap();
+        }
+        std::os::unix::fs::symlink(Path::new("../drivers").join(driver), at.join("driver")).unwrap();
+    }
+    fs::write(fixture.path("pci.ids"), "10de  NVIDIA Corporation\n\t2335  GH100 [H200 SXM 141GB]\n").unwrap();
+    let hardware = |more: &[&str]| {
+        let mut command = fixture.program();
+        let output = command
+            .arg("hardware")
+            .args(more)
+            .arg("--pci-ids")
+            .arg(fixture.path("pci.ids"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        hardware(&[]),
+        "0000:00:02.0  8086:46a6
+    driver i915
+    chip Tiger Lake to Raptor Lake, DG1, Xe LP; best driver: i915
+    encoder ready, by table; 1 encode h264, hevc, hevc-10, vp9
+0000:01:00.0  NVIDIA Corporation GH100 [H200 SXM 141GB] [10de:2335]
+    driver nvidia
+    chip GH100, Hopper; best driver: open
+    no encoder, by table
+0000:02:00.0  1002:73bf
+    driver vfio-pci
+    chip Navi 21, VCN 3; best driver: amdgpu
+    encoder present, not usable: vfio-pci drives it, amdgpu is needed, by table; 2 encode h264, hevc
+"
+    );
+    assert!(!hardware(&["--encoders"]).contains("H200"));
+    let json: serde_json::Value = serde_json::from_str(&hardware(&["--json"])).unwrap();
+    assert_eq!(json["gpus"][1]["encoder"]["state"], "none");
+    assert_eq!(json["gpus"][2]["encoder"]["needs"][0], "amdgpu");
+}

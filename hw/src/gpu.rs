@@ -1,0 +1,207 @@
+//! Graphics devices, what drives them, and which videos they encode.
+//!
+//! What is said here is by table: the device's ids are looked up in `data/video-engines.txt`. The table says what a chip
+//! may have; whether its driver is the one that can use it is read from sysfs. A device that is not in the table is
+//! unknown, not without an encoder.
+
+mod names;
+mod table;
+
+use std::{fmt, path::Path};
+
+pub use names::{Names, PCI_IDS};
+use serde::Serialize;
+pub use table::{Count, Entry};
+
+use crate::{
+    error::Error,
+    inventory::{Roots, sysfs},
+};
+
+/// A graphics device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gpu {
+    /// Address on the PCI bus, such as `0000:01:00.0`.
+    pub address: String,
+    /// PCI vendor.
+    pub vendor: u16,
+    /// PCI device.
+    pub device: u16,
+    /// Name by the system's pci.ids.
+    pub name: Option<String>,
+    /// The kernel's driver that is bound to it.
+    pub driver: Option<String>,
+    /// The firmware shows its messages on it.
+    pub boot_display: bool,
+    /// What the table knows of its chip.
+    pub chip: Option<Entry>,
+    /// Whether its encoder can be used.
+    pub encoder: Encoder,
+}
+
+/// Whether videos can be encoded by a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Encoder {
+    /// It has none.
+    None,
+    /// Its maker disabled it in this product.
+    Disabled,
+    /// It has one, and the driver that can use it is bound.
+    Ready,
+    /// It has one, and cannot be used.
+    Unusable {
+        /// The driver that is bound; `None` when there is none.
+        driver: Option<String>,
+        /// Drivers that can use it.
+        needs: Vec<&'static str>,
+    },
+    /// The table does not say.
+    Unknown,
+}
+
+impl fmt::Display for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("no encoder"),
+            Self::Disabled => f.write_str("encoder disabled by the maker"),
+            Self::Ready => f.write_str("encoder ready"),
+            Self::Unusable { driver: Some(driver), needs } => {
+                write!(f, "encoder present, not usable: {driver} drives it, {} is needed", needs.join(" or "))
+            }
+            Self::Unusable { driver: None, needs } => {
+                write!(f, "encoder present, not usable: no driver, {} is needed", needs.join(" or "))
+            }
+            Self::Unknown => f.write_str("encoder unknown"),
+        }
+    }
+}
+
+/// First byte of the class of display controllers (PCI Code and ID Assignment Specification, base class 03h): VGA, 3D
+/// and other ones alike. NVIDIA's sound and USB-C functions have other classes.
+const DISPLAY: u64 = 0x03;
+
+/// Every graphics device, in the order of their addresses.
+///
+/// # Errors
+/// When the directory of the devices cannot be read. Files of a device that vanishes meanwhile leave the device out.
+pub fn gpus(roots: &Roots, names: &Names) -> Result<Vec<Gpu>, Error> {
+    let devices = roots.sysfs.join("bus/pci/devices");
+    let found = sysfs::names_in(&devices)?;
+    Ok(found.into_iter().filter_map(|address| read(&devices.join(&address), address, names)).collect())
+}
+
+fn read(directory: &Path, address: String, names: &Names) -> Option<Gpu> {
+    let number = |file: &str| {
+        let text = sysfs::text(&directory.join(file))?;
+        u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    };
+    if number("class")? >> 16 != DISPLAY {
+        return None;
+    }
+    let (vendor, device) = (u16::try_from(number("vendor")?).ok()?, u16::try_from(number("device")?).ok()?);
+    let link = directory.join("driver").read_link().ok();
+    let driver = link.and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
+    let chip = table::find(vendor, device);
+    Some(Gpu {
+        encoder: encoder(chip.as_ref(), driver.as_deref()),
+        name: names.of(vendor, device),
+        boot_display: sysfs::number(&directory.join("boot_vga")) == Some(1),
+        address,
+        vendor,
+        device,
+        driver,
+        chip,
+    })
+}
+
+fn encoder(chip: Option<&Entry>, driver: Option<&str>) -> Encoder {
+    let Some(chip) = chip else { return Encoder::Unknown };
+    match chip.encoders {
+        Count::Known { most: 0, .. } => Encoder::None,
+        Count::Disabled => Encoder::Disabled,
+        Count::Unknown => Encoder::Unknown,
+        Count::Known { .. } => {
+            let needs = chip.encoding_drivers();
+            match driver {
+                Some(driver) if needs.contains(&driver) => Encoder::Ready,
+                driver => Encoder::Unusable { driver: driver.map(Into::into), needs },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    /// A PCI function: address, class, vendor, device, driver.
+    type Function<'a> = (&'a str, &'a str, &'a str, &'a str, Option<&'a str>);
+
+    fn machine(functions: &[Function<'_>]) -> Vec<Gpu> {
+        let root = tempfile::tempdir().unwrap();
+        for (address, class, vendor, device, driver) in functions {
+            let at = root.path().join("bus/pci/devices").join(address);
+            fs::create_dir_all(&at).unwrap();
+            for (file, content) in [("class", class), ("vendor", vendor), ("device", device)] {
+                fs::write(at.join(file), format!("{content}\n")).unwrap();
+            }
+            if let Some(driver) = driver {
+                symlink(format!("../../../../bus/pci/drivers/{driver}"), at.join("driver")).unwrap();
+            }
+        }
+        let roots = Roots { sysfs: root.path().into(), ..Roots::default() };
+        gpus(&roots, &Names::parse("10de  NVIDIA Corporation\n\t2684  AD102 [GeForce RTX 4090]\n")).unwrap()
+    }
+
+    #[test]
+    fn a_laptop_with_two_cards() {
+        let found = machine(&[
+            ("0000:00:02.0", "0x030000", "0x8086", "0x46a6", Some("i915")),
+            ("0000:01:00.0", "0x030200", "0x10de", "0x2684", Some("nouveau")),
+            // The sound and USB-C functions of the card are no graphics devices.
+            ("0000:01:00.1", "0x040300", "0x10de", "0x22ba", Some("snd_hda_intel")),
+            ("0000:01:00.2", "0x0c0330", "0x10de", "0x1ad8", None),
+        ]);
+        let [intel, nvidia] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((intel.encoder.clone(), intel.driver.as_deref()), (Encoder::Ready, Some("i915")));
+        assert_eq!(nvidia.name.as_deref(), Some("NVIDIA Corporation AD102 [GeForce RTX 4090]"));
+        assert_eq!(
+            nvidia.encoder.to_string(),
+            "encoder present, not usable: nouveau drives it, nvidia is needed"
+        );
+        let chip = nvidia.chip.as_ref().unwrap();
+        assert_eq!((chip.chip.as_str(), chip.driver.as_str()), ("AD102", "open"));
+        assert!(chip.codecs.contains(&"av1".into()));
+    }
+
+    #[test]
+    fn compute_cards_have_no_encoder_and_others_do() {
+        let encoder = |device: &str, driver| {
+            machine(&[("0000:01:00.0", "0x030200", "0x10de", device, driver)])[0].encoder.clone()
+        };
+        // A100, H100, H200, B200; GP108 and GM108.
+        for device in ["0x20b0", "0x2330", "0x2335", "0x2901", "0x1d01", "0x1340"] {
+            assert_eq!(encoder(device, Some("nvidia")), Encoder::None, "{device}");
+        }
+        // P100, V100, T4, L4 have one; a card for mining had it switched off.
+        for device in ["0x15f8", "0x1db4", "0x1eb8", "0x27b8"] {
+            assert_eq!(encoder(device, Some("nvidia")), Encoder::Ready, "{device}");
+            assert!(matches!(encoder(device, None), Encoder::Unusable { driver: None, .. }), "{device}");
+            assert!(matches!(encoder(device, Some("vfio-pci")), Encoder::Unusable { .. }), "{device}");
+        }
+        assert_eq!(encoder("0x1c09", Some("nvidia")), Encoder::Disabled);
+        assert_eq!(encoder("0xffff", Some("nvidia")), Encoder::Unknown, "what is not listed is not absent");
+    }
+
+    #[test]
+    fn broken_files_leave_a_device_out() {
+        for class in ["", "0x", "030000", "0xzz", "0x010000", "0x\u{202e}"] {
+            assert!(machine(&[("0000:01:00.0", class, "0x10de", "0x2684", None)]).is_empty(), "{class:?}");
+        }
+        assert!(machine(&[("0000:01:00.0", "0x030000", "0x110de", "0x2684", None)]).is_empty());
+        assert!(machine(&[]).is_empty());
+    }
+}
