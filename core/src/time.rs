@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_day_is_that_of_its_date() {
+        let end = UnixTime::end_of_day("2027-01-31").unwrap();
+        let midnight = end.0 - DAY - DAY / 2;
+        for second in [0, 1, DAY / 2, DAY - 1] {
+            assert_eq!(UnixTime(midnight + second).day_end(), end);
+        }
+        assert_eq!(UnixTime(midnight - 1).day_end(), UnixTime(end.0 - DAY));
+        assert_eq!(UnixTime(midnight + DAY).day_end(), UnixTime(end.0 + DAY));
+        assert_eq!(UnixTime(-1).day_end(), UnixTime(DAY / 2));
+    }
+
+    #[test]
     fn what_is_beyond_the_range_is_its_end() {
         let largest = i64::MAX.unsigned_abs();
         let times = [0, 1, largest - 1, largest, largest + 1, u64::MAX]

@@ -186,6 +186,7 @@ mod tests {
     #[test]
     fn the_current_version_is_that_of_the_package() {
         assert_eq!(Version::CURRENT.to_string(), env!("CARGO_PKG_VERSION"));
+        assert_eq!((digits("0"), digits("1203"), digits("4294967295")), (0, 1203, u32::MAX));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aegis_core::{
     hex::Hex,
     install::Role,
     key::{KeyRole, PublicKey, RsaKey},
-    license::{claims::Kind, machine::Component},
+    license::{claims::Kind, machine::Component, verdict::Code},
     slot::Slot,
     version::{InvalidVersion, Version},
 };
@@ -43,6 +43,18 @@ fn identifiers_are_frozen() {
     frozen(&Kind::ALL, Kind::id, &["lifetime", "annual", "trial", "free-period"]);
     let components = ["system-uuid", "board-serial", "system-serial", "disk", "network-card", "installation"];
     frozen(&Component::ALL, Component::id, &components);
+    let codes = [
+        (Code::Valid, "valid"),
+        (Code::Grace, "grace"),
+        (Code::Trial, "trial"),
+        (Code::Expired, "expired"),
+        (Code::NotYetValid, "not-yet-valid"),
+        (Code::Revoked, "revoked"),
+        (Code::WrongEdition, "wrong-edition"),
+        (Code::WrongMachine, "wrong-machine"),
+        (Code::Unknown, "unknown"),
+    ];
+    frozen(&codes.map(|(code, _)| code), Code::id, &codes.map(|(_, word)| word));
     frozen(&KeyRole::ALL, KeyRole::id, &["release", "update", "license"]);
     frozen(&Channel::ALL, Channel::id, &["stable", "priority", "beta", "lts"]);
     frozen(&[Slot::A, Slot::B], Slot::id, &["a", "b"]);

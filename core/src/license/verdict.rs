@@ -360,7 +360,7 @@ mod tests {
         ];
         for (claims, now, code, days) in table {
             let verdict = judged(claims, &here(now));
-            assert_eq!(verdict.code(), code, "{now}");
+            assert_eq!((verdict.code(), period(claims, now)), (code, code), "{now}");
             match &verdict {
                 Verdict::Grace(_, left) | Verdict::Trial(_, left) => assert_eq!(left.0, days, "{now}"),
                 Verdict::Expired(at) => assert_eq!(*at, if claims.kind.is_trial() { end } else { over }),
