@@ -5,6 +5,8 @@ RUN_ARGS ?=
 MUSL := x86_64-unknown-linux-musl
 SHIP := target/$(MUSL)/ship
 AEGIS := target/release/aegis
+# What is built is below target, also where the environment says otherwise: what comes next looks there.
+export CARGO_TARGET_DIR = $(CURDIR)/target
 # ring compiles C and assembly; without a musl compiler cc would look for one that Debian names differently.
 export CC_x86_64_unknown_linux_musl = musl-gcc
 # No path of the building machine enters a program.
