@@ -264,12 +264,14 @@ impl Vm {
         Qmp::connect(&self.qmp, patience(30))
     }
 
-    /// Waits until the guest has switched the machine off or restarted it by itself.
-    pub fn wait_end(&mut self, limit: Duration) -> Result<(), Error> {
+    /// Waits until the guest has switched the machine off or restarted it by itself. The machine is gone then, so that
+    /// another one may run.
+    pub fn wait_end(mut self, limit: Duration) -> Result<(), Error> {
         let begun = Instant::now();
         self.serial.expect_end(limit)?;
         let status = self.reap(limit.saturating_sub(begun.elapsed()).max(Duration::from_secs(5)))?;
         if status.success() {
+            self.mark("off");
             self.logs = None;
             return Ok(());
         }

@@ -112,7 +112,6 @@ fn installed_desktop(target: PathBuf) -> TestResult {
     drop(qmp);
     ask_terminal(&mut vm)?;
     vm.wait_end(patience(300))?;
-    vm.mark("off");
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn install_unattended(shell: &mut Shell<'_>, file: &str) -> TestResul
 }
 
 /// Switches a live system off.
-pub(crate) fn power_off_live(mut vm: Vm) -> TestResult {
+pub(crate) fn power_off_live(vm: Vm) -> TestResult {
     vm.serial.send("systemctl poweroff\r")?;
     vm.wait_end(patience(180))?;
     Ok(())

@@ -53,10 +53,9 @@ pub(crate) fn log_in(vm: &mut Vm) -> Result<Shell<'_>, Failure> {
 }
 
 /// Switches the machine off from within.
-pub(crate) fn power_off(mut vm: Vm) -> TestResult {
+pub(crate) fn power_off(vm: Vm) -> TestResult {
     vm.serial.send("sudo -n systemctl poweroff\r")?;
     vm.wait_end(patience(180))?;
-    vm.mark("off");
     Ok(())
 }
 

@@ -38,7 +38,7 @@ impl Copy {
 }
 
 /// Each of the texts comes on the console, in this order, and then the menu; the system never starts.
-fn expect_refusal(vm: &mut Vm, texts: &[&str]) -> TestResult {
+fn expect_refusal(mut vm: Vm, texts: &[&str]) -> TestResult {
     vm.serial.refuse(&["aegis-init: switch_root after"]);
     for text in texts {
         vm.serial.expect(text, patience(240))?;
@@ -61,8 +61,8 @@ fn a_changed_byte_at_the_start_of_the_image() -> TestResult {
     let copy = Copy::make()?;
     let image = iso::extent(&copy.iso, path::IMAGE)?;
     disk::flip_byte(&copy.iso, image.offset + 100)?;
-    let mut vm = start_direct("tamper-image-start", copy.iso.clone())?;
-    expect_refusal(&mut vm, &["error: the image on sr0 is damaged or was changed", "write the medium again"])
+    let vm = start_direct("tamper-image-start", copy.iso.clone())?;
+    expect_refusal(vm, &["error: the image on sr0 is damaged or was changed", "write the medium again"])
 }
 
 #[test]
@@ -74,15 +74,15 @@ fn a_changed_byte_in_the_middle_is_found_by_the_check_of_the_menu() -> TestResul
     vm.serial.expect_screen("check this medium, then start", patience(120))?;
     vm.serial.press(&[Key::Down, Key::Enter])?;
     let digest = "error: aegis/root.img on sr0 was changed: its SHA-256 is ";
-    expect_refusal(&mut vm, &["aegis.check=full", "checking aegis/root.img on sr0", digest])
+    expect_refusal(vm, &["aegis.check=full", "checking aegis/root.img on sr0", digest])
 }
 
 #[test]
 fn a_changed_byte_in_the_manifest() -> TestResult {
     let copy = Copy::make()?;
     copy.damage(path::MANIFEST, 1, 2)?;
-    let mut vm = start_direct("tamper-manifest", copy.iso.clone())?;
-    expect_refusal(&mut vm, &["error: the manifest on sr0 is not trusted", "from a trusted source"])
+    let vm = start_direct("tamper-manifest", copy.iso.clone())?;
+    expect_refusal(vm, &["error: the manifest on sr0 is not trusted", "from a trusted source"])
 }
 
 #[test]
@@ -90,18 +90,15 @@ fn a_medium_that_lacks_its_last_third() -> TestResult {
     let copy = Copy::make()?;
     let whole = fs::metadata(&copy.iso).map_err(Error::io("read", &copy.iso))?.len();
     disk::set_size(&copy.iso, whole / 3 * 2)?;
-    let mut vm = start_direct("tamper-truncated", copy.iso.clone())?;
+    let vm = start_direct("tamper-truncated", copy.iso.clone())?;
     let has = format!("has {}, ", whole / 3 * 2 / 2048 * 2048);
-    expect_refusal(
-        &mut vm,
-        &["error: the medium on sr0 is incomplete: it needs ", &has, "write the medium again"],
-    )
+    expect_refusal(vm, &["error: the medium on sr0 is incomplete: it needs ", &has, "write the medium again"])
 }
 
 #[test]
 fn a_medium_that_is_not_there() -> TestResult {
     let medium = Medium::of_edition("server")?;
     let machine = Machine::new("tamper-missing").memory_mib(512).direct(medium.direct("aegis.wait=5"));
-    let mut vm = machine.start()?;
-    expect_refusal(&mut vm, &["was not found within 5 s", "check that the medium or disk is connected"])
+    let vm = machine.start()?;
+    expect_refusal(vm, &["was not found within 5 s", "check that the medium or disk is connected"])
 }

@@ -20,7 +20,8 @@ use crate::{
     time::{DAY, Days, UnixTime},
 };
 
-/// Seconds by which a clock may be behind the highest time seen without a word: time zones, drift, daylight saving.
+/// Seconds by which a clock may be behind the highest time seen, or behind the first second of a license, without a
+/// word: time zones, drift, daylight saving, a signer whose clock is ahead. At its end a license gets no such time.
 const CLOCK_TOLERANCE: i64 = DAY;
 
 /// The right to an edition's entitlements; exists only inside a favourable verdict.
@@ -179,7 +180,7 @@ fn by_time(claims: &Claims, now: UnixTime, seen: Option<UnixTime>) -> Verdict {
 
 fn at_time(claims: &Claims, now: UnixTime) -> Verdict {
     let grant = || Grant { claims: claims.clone() };
-    if now < claims.not_before {
+    if now.0.saturating_add(CLOCK_TOLERANCE) < claims.not_before.0 {
         return Verdict::NotYetValid(claims.not_before);
     }
     let Some(expires) = claims.expires else {
@@ -332,10 +333,12 @@ mod tests {
         let trial = sample(Kind::Trial);
         let at = |base: UnixTime, seconds: i64| UnixTime(base.0 + seconds);
         let none = 0;
-        let table: [(&Claims, UnixTime, Code, u32); 24] = [
+        let table: [(&Claims, UnixTime, Code, u32); 26] = [
             (&annual, UnixTime(i64::MIN), Code::NotYetValid, none),
             (&annual, UnixTime(0), Code::NotYetValid, none),
-            (&annual, at(START, -1), Code::NotYetValid, none),
+            (&annual, at(START, -DAY - 1), Code::NotYetValid, none),
+            (&annual, at(START, -DAY), Code::Valid, none),
+            (&annual, at(START, -1), Code::Valid, none),
             (&annual, START, Code::Valid, none),
             (&annual, at(end, -1), Code::Valid, none),
             (&annual, end, Code::Grace, 30),
@@ -349,7 +352,7 @@ mod tests {
             (&annual, at(over, 1), Code::Expired, none),
             (&annual, UnixTime::MAX, Code::Expired, none),
             (&annual, UnixTime(i64::MAX), Code::Expired, none),
-            (&trial, at(START, -1), Code::NotYetValid, none),
+            (&trial, at(START, -DAY - 1), Code::NotYetValid, none),
             (&trial, START, Code::Trial, 365),
             (&trial, at(START, 1), Code::Trial, 365),
             (&trial, at(START, DAY), Code::Trial, 364),
@@ -389,7 +392,7 @@ mod tests {
         {
             let code = |now| judged(&claims, &here(UnixTime(now))).code();
             assert_eq!(code(valid), Code::Valid);
-            assert_eq!(code(claims.not_before.0 - 1), Code::NotYetValid);
+            assert_eq!(code(claims.not_before.0 - DAY - 1), Code::NotYetValid);
             assert_eq!(code(claims.expires.unwrap().0), Code::Expired);
         }
         let for_ever = sample(Kind::Lifetime);

@@ -52,7 +52,8 @@ fn unsigned(text: &[u8]) -> Option<License> {
 /// Judges at every time that matters. The end is computed anew, in numbers that cannot overflow.
 fn check_verdicts(license: &License) {
     let claims = license.claims();
-    let start = claims.not_before;
+    // A clock may be a day behind the first second.
+    let start = UnixTime(claims.not_before.0 - DAY);
     let end = claims.expires.unwrap_or(UnixTime::MAX);
     let last = |end: UnixTime| i128::from(end.0) + i128::from(claims.grace_days) * i128::from(DAY);
     let edges = [i64::MIN, 0, start.0 - 1, start.0, end.0 - 1, end.0, i64::MAX];
