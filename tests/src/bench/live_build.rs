@@ -98,9 +98,10 @@ impl LiveBuild {
         Ok(fs::metadata(&iso).map_err(Error::io("read", &iso))?.len())
     }
 
-    /// Removes everything but the configuration and the packages.
+    /// Removes everything but the configuration and the packages. Cleaning takes away the mark that it is configured, too.
     fn clean(&self) -> Result<(), Error> {
         self.lb(&["clean".to_owned()])?;
+        self.lb(&configuration()?)?;
         let stages = self.directory.join("cache/bootstrap");
         if stages.exists() {
             fs::remove_dir_all(&stages).map_err(Error::io("remove", &stages))?;
