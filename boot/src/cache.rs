@@ -28,7 +28,7 @@ pub struct Key(Sha256);
 
 impl Key {
     /// Starts with the stage's name. A stage whose code makes other bytes of the same inputs changes this name
-    /// (`image-2`), which makes its cached results stale.
+    /// (`image-3`), which makes its cached results stale.
     pub fn new(stage: &str) -> Self {
         // The first input is the format of the keys themselves.
         Self(Sha256::new()).with("1").with(stage)

@@ -104,7 +104,7 @@ pub fn make(
     progress: &mut Progress,
 ) -> Result<(PathBuf, Image, bool)> {
     let base_name = base.file_name().unwrap_or_default();
-    let key = Key::new("image-2")
+    let key = Key::new("image-3")
         .with(base_name.as_encoded_bytes())
         .with(tarmerge::digest(layer)?.0)
         .with(epoch.to_le_bytes())
@@ -180,7 +180,9 @@ fn compress(
 fn squashfs(tools: &Tools, level: u8, path: &Path) -> Command {
     let mut command = tools.command("usr/bin/sqfstar");
     command.args(["-quiet", "-no-progress", "-comp", "zstd", "-Xcompression-level", &level.to_string()]);
-    command.args(["-b", "256K"]).arg(path);
+    command.args(["-b", "256K"]);
+    // The archive does not describe the root itself; without these it would be the building user's, open to everyone.
+    command.args(["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]).arg(path);
     command
 }
 

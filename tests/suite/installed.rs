@@ -137,6 +137,7 @@ fn check_seal(shell: &mut Shell<'_>) -> TestResult {
     assert_eq!(shell.run("cat /sys/block/dm-0/dm/name; cat /sys/block/dm-0/ro")?, "aegis-root\n1");
     let (status, output) = shell.status("sudo -n touch /x", patience(60))?;
     assert!(status == 1 && output.contains("Read-only file system"), "{status}: {output}");
+    assert_eq!(shell.run("stat -c '%a %u %g' / /etc /var /home")?, ["755 0 0"; 4].join("\n"));
     let mounts = shell.run("cat /proc/mounts")?;
     let mount = |at: &str| mounts.lines().find(|line| line.split(' ').nth(1) == Some(at)).unwrap_or_default();
     assert!(mount("/").contains(" squashfs ro"), "{mounts}");
