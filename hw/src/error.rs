@@ -61,6 +61,14 @@ pub enum Error {
     },
     /// The partition table could not be put together.
     Table(io::Error),
+    /// A recording of a machine is not one.
+    #[cfg(feature = "record")]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong with it.
+        line: crate::tree::Line,
+    },
     /// A loader file is not what its name says.
     Loader(&'static str),
 }
@@ -89,6 +97,8 @@ impl fmt::Display for Error {
                 write!(f, "the partition {} has {size}, its content needs {needed}", role.name())
             }
             Self::Table(_) => f.write_str("cannot put the partition table together"),
+            #[cfg(feature = "record")]
+            Self::Recording { path, line } => write!(f, "{} is no recorded machine: {line}", path.display()),
             Self::Loader(what) => write!(f, "the boot loader's {what}"),
         }
     }
@@ -114,6 +124,8 @@ impl Hint for Error {
             Self::TooSmall { .. } => "choose a larger disk",
             Self::SectorSize(_) => "choose a disk with sectors of 512 or 4096 bytes",
             Self::Loader(_) | Self::PartitionTooSmall { .. } => "the medium is not usable; get it again",
+            #[cfg(feature = "record")]
+            Self::Recording { .. } => "`aegis-installer hardware --save FILE` records this machine",
             Self::Io { .. } | Self::Table(_) => return None,
         };
         Some(text.into())

@@ -7,16 +7,13 @@
 mod names;
 mod table;
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 pub use names::{Names, PCI_IDS};
 use serde::Serialize;
 pub use table::{Count, Entry};
 
-use crate::{
-    error::Error,
-    inventory::{Roots, sysfs},
-};
+use crate::{error::Error, tree::Tree};
 
 /// A graphics device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,28 +82,27 @@ const DISPLAY: u64 = 0x03;
 ///
 /// # Errors
 /// When the directory of the devices cannot be read. Files of a device that vanishes meanwhile leave the device out.
-pub fn gpus(roots: &Roots, names: &Names) -> Result<Vec<Gpu>, Error> {
-    let devices = roots.sysfs.join("bus/pci/devices");
-    let found = sysfs::names_in(&devices)?;
-    Ok(found.into_iter().filter_map(|address| read(&devices.join(&address), address, names)).collect())
+pub fn gpus(tree: &Tree, names: &Names) -> Result<Vec<Gpu>, Error> {
+    let found = tree.list("/sys/bus/pci/devices")?;
+    Ok(found.into_iter().filter_map(|address| read(tree, address, names)).collect())
 }
 
-fn read(directory: &Path, address: String, names: &Names) -> Option<Gpu> {
+fn read(tree: &Tree, address: String, names: &Names) -> Option<Gpu> {
+    let directory = format!("/sys/bus/pci/devices/{address}");
     let number = |file: &str| {
-        let text = sysfs::text(&directory.join(file))?;
+        let text = tree.text(&format!("{directory}/{file}"))?;
         u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
     };
     if number("class")? >> 16 != DISPLAY {
         return None;
     }
     let (vendor, device) = (u16::try_from(number("vendor")?).ok()?, u16::try_from(number("device")?).ok()?);
-    let link = directory.join("driver").read_link().ok();
-    let driver = link.and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
+    let driver = tree.link_name(&format!("{directory}/driver"));
     let chip = table::find(vendor, device);
     Some(Gpu {
         encoder: encoder(chip.as_ref(), driver.as_deref()),
         name: names.of(vendor, device),
-        boot_display: sysfs::number(&directory.join("boot_vga")) == Some(1),
+        boot_display: tree.number(&format!("{directory}/boot_vga")) == Some(1),
         address,
         vendor,
         device,
@@ -136,6 +132,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+    use crate::tree::Roots;
 
     /// A PCI function: address, class, vendor, device, driver.
     type Function<'a> = (&'a str, &'a str, &'a str, &'a str, Option<&'a str>);
@@ -152,8 +149,8 @@ mod tests {
                 symlink(format!("../../../../bus/pci/drivers/{driver}"), at.join("driver")).unwrap();
             }
         }
-        let roots = Roots { sysfs: root.path().into(), ..Roots::default() };
-        gpus(&roots, &Names::parse("10de  NVIDIA Corporation\n\t2684  AD102 [GeForce RTX 4090]\n")).unwrap()
+        let tree = Tree::live(Roots { sysfs: root.path().into(), ..Roots::default() });
+        gpus(&tree, &Names::parse("10de  NVIDIA Corporation\n\t2684  AD102 [GeForce RTX 4090]\n")).unwrap()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The disks of a machine, read below roots that are arguments.
+//! The disks of a machine, read through a [`Tree`].
 //!
 //! Invariant: this module only reads. A disk that cannot be used is listed too, with the reasons.
 
@@ -6,59 +6,39 @@ mod disk;
 pub(crate) mod sysfs;
 mod usage;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 pub use disk::{Disk, Partition, Refusal, Transport, Use};
 
-use crate::error::Error;
-
-/// Where the kernel's files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roots {
-    /// `/sys`.
-    pub sysfs: PathBuf,
-    /// `/proc`.
-    pub proc: PathBuf,
-    /// `/dev`.
-    pub dev: PathBuf,
-}
-
-impl Default for Roots {
-    fn default() -> Self {
-        Self { sysfs: "/sys".into(), proc: "/proc".into(), dev: "/dev".into() }
-    }
-}
+use crate::{error::Error, tree::Tree};
 
 /// Every disk that a system could be installed to, in the order of their names.
 ///
 /// Left out is what is no disk of its own: loop, RAM, device-mapper and RAID devices, optical drives,
 /// and the boot areas of eMMC.
-pub fn disks(roots: &Roots) -> Result<Vec<Disk>, Error> {
-    let usage = usage::Usage::read(roots)?;
+pub fn disks(tree: &Tree) -> Result<Vec<Disk>, Error> {
+    let usage = usage::Usage::read(tree)?;
     let mut found = Vec::new();
-    for name in sysfs::block_devices(roots)? {
-        if sysfs::is_disk(roots, &name) {
-            found.push(sysfs::read_disk(roots, &name, &usage)?);
+    for name in sysfs::block_devices(tree)? {
+        if sysfs::is_disk(tree, &name) {
+            found.push(sysfs::read_disk(tree, &name, &usage)?);
         }
     }
     Ok(found)
 }
 
 /// The disk with this name, of any kind.
-pub fn disk(roots: &Roots, name: &str) -> Result<Disk, Error> {
+pub fn disk(tree: &Tree, name: &str) -> Result<Disk, Error> {
     let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-    if !plain || !roots.sysfs.join("block").join(name).exists() {
+    if !plain || !tree.exists(&format!("/sys/block/{name}")) {
         return Err(Error::NoSuchDisk(name.into()));
     }
-    sysfs::read_disk(roots, name, &usage::Usage::read(roots)?)
+    sysfs::read_disk(tree, name, &usage::Usage::read(tree)?)
 }
 
 /// Names of the disks that a device such as `/dev/sdb1` or `/dev/dm-0` is on, through partitions, device-mapper
 /// and RAID. Empty when the kernel does not know the device.
-pub fn backing_disks(roots: &Roots, device: &Path) -> Result<BTreeSet<String>, Error> {
+pub fn backing_disks(tree: &Tree, device: &Path) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     let Some(name) = device.file_name().and_then(|name| name.to_str()) else { return Ok(found) };
     let mut pending = vec![name.to_string()];
@@ -67,8 +47,8 @@ pub fn backing_disks(roots: &Roots, device: &Path) -> Result<BTreeSet<String>, E
         if !seen.insert(name.clone()) {
             continue;
         }
-        let Some(whole) = sysfs::whole_disk(roots, &name)? else { continue };
-        let below = sysfs::names_in(&roots.sysfs.join("block").join(&whole).join("slaves"))?;
+        let Some(whole) = sysfs::whole_disk(tree, &name)? else { continue };
+        let below = tree.list(&format!("/sys/block/{whole}/slaves"))?;
         if below.is_empty() {
             found.insert(whole);
         } else {

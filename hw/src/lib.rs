@@ -1,6 +1,6 @@
 //! Disks: inventory, partition plans and the one writer of disks. The identity of the machine and the license on it.
 //!
-//! Invariant: [`tables`] is pure, [`inventory`] only reads, and everything that changes a disk goes
+//! Invariant: [`tables`] is pure, [`inventory`] only reads, and reads only through a [`tree::Tree`], and everything that changes a disk goes
 //! through a [`target::Target`], which proves on the open descriptor that it is the disk that was chosen.
 //! This crate will not decide what to install.
 
@@ -17,8 +17,12 @@ mod sys;
 pub mod tables;
 pub mod target;
 pub mod text;
+#[cfg(feature = "inventory")]
+pub mod tree;
 pub mod units;
 
 pub use error::Error;
 pub use sys::Lock;
+#[cfg(feature = "inventory")]
+pub use tree::Tree;
 pub use units::Bytes;

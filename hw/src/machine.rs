@@ -1,10 +1,10 @@
 //! The parts of this machine that a license can be bound to, as the kernel tells them.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use aegis_core::license::machine::{Component, Machine};
 
-use crate::inventory::{Roots, sysfs};
+use crate::{inventory::sysfs, text::reported, tree::Tree};
 
 /// The values of the components that this machine has, owned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,15 +13,15 @@ pub struct Identity(Vec<(Component, String)>);
 impl Identity {
     /// Reads what can be read: DMI needs root. `disk` is the kernel's name of the disk that the system runs from, and
     /// `machine_id` the file of machine-id(5). What is missing is left out.
-    pub fn read(roots: &Roots, disk: Option<&str>, machine_id: &Path) -> Self {
-        let dmi = |file: &str| sysfs::text(&roots.sysfs.join("class/dmi/id").join(file));
+    pub fn read(tree: &Tree, disk: Option<&str>, machine_id: &Path) -> Self {
+        let dmi = |file: &str| tree.text(&format!("/sys/class/dmi/id/{file}"));
         let values = [
             (Component::SystemUuid, dmi("product_uuid")),
             (Component::BoardSerial, dmi("board_serial")),
             (Component::SystemSerial, dmi("product_serial")),
-            (Component::Disk, disk.and_then(|name| sysfs::disk_identity(roots, name))),
-            (Component::NetworkCard, network_card(roots)),
-            (Component::Installation, sysfs::text(machine_id)),
+            (Component::Disk, disk.and_then(|name| sysfs::disk_identity(tree, name))),
+            (Component::NetworkCard, network_card(tree)),
+            (Component::Installation, fs::read(machine_id).ok().and_then(|raw| reported(&raw))),
         ];
         Self(values.into_iter().filter_map(|(component, value)| Some((component, value?))).collect())
     }
@@ -34,21 +34,19 @@ impl Identity {
 
 /// The permanent address of the first network card: one with a device behind it whose address was not set by software
 /// (`addr_assign_type` 0, Linux `Documentation/ABI/testing/sysfs-class-net`).
-fn network_card(roots: &Roots) -> Option<String> {
-    let class = roots.sysfs.join("class/net");
-    sysfs::names_in(&class).ok()?.into_iter().find_map(|name| {
-        let card = class.join(name);
-        let permanent = sysfs::number(&card.join("addr_assign_type")) == Some(0);
-        let address = sysfs::text(&card.join("address")).filter(|_address| permanent)?;
-        card.join("device").exists().then_some(address)
+fn network_card(tree: &Tree) -> Option<String> {
+    tree.list("/sys/class/net").ok()?.into_iter().find_map(|name| {
+        let card = format!("/sys/class/net/{name}");
+        let permanent = tree.number(&format!("{card}/addr_assign_type")) == Some(0);
+        let address = tree.text(&format!("{card}/address")).filter(|_address| permanent)?;
+        tree.exists(&format!("{card}/device")).then_some(address)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::tree::Roots;
 
     fn write(root: &Path, file: &str, content: &str) {
         let path = root.join(file);
@@ -77,14 +75,14 @@ mod tests {
         ] {
             write(at, file, content);
         }
-        let roots = Roots { sysfs: at.join("sys"), ..Roots::default() };
-        let identity = Identity::read(&roots, Some("vda"), &at.join("etc/machine-id"));
+        let tree = Tree::live(Roots::below(at));
+        let identity = Identity::read(&tree, Some("vda"), &at.join("etc/machine-id"));
         let value =
             |component| identity.0.iter().find(|(one, _)| *one == component).map(|(_, value)| value.as_str());
         assert_eq!(value(Component::Disk), Some("DISK-1"));
         assert_eq!(value(Component::NetworkCard), Some("a4:bb:6d:00:11:23"));
         assert_eq!(value(Component::Installation), Some("b08dfa6083e7567a1921a715000001fb"));
         assert_eq!(identity.machine().known(), 5, "the serial that says nothing does not count");
-        assert_eq!(Identity::read(&roots, None, &at.join("missing")).machine().known(), 3);
+        assert_eq!(Identity::read(&tree, None, &at.join("missing")).machine().known(), 3);
     }
 }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use aegis_hw::{
-    Bytes,
-    inventory::{self, Disk, Refusal, Roots, Transport, Use},
+    Bytes, Tree,
+    inventory::{self, Disk, Refusal, Transport, Use},
+    tree::Roots,
 };
 
 struct Machine {
@@ -44,12 +45,12 @@ impl Machine {
         dir
     }
 
-    fn roots(&self) -> Roots {
-        Roots { sysfs: self.path("sys"), proc: self.path("proc"), dev: self.path("dev") }
+    fn tree(&self) -> Tree {
+        Tree::live(Roots::below(self.dir.path()))
     }
 
     fn disks(&self) -> Vec<Disk> {
-        inventory::disks(&self.roots()).unwrap()
+        inventory::disks(&self.tree()).unwrap()
     }
 }
 
@@ -117,8 +118,7 @@ fn every_use_is_a_reason_against_the_disk() {
         m.write(&format!("{sda}/sda{number}/dev"), format!("8:{number}\n").as_bytes());
     }
     m.write("proc/self/mountinfo", b"1 0 8:1 / /mnt\\040x rw - ext4 /dev/sda1 rw\n");
-    let swaps = format!("Filename\n{} partition\n", m.path("dev/sda2").display());
-    m.write("proc/swaps", swaps.as_bytes());
+    m.write("proc/swaps", b"Filename\n/dev/sda2 partition\n");
     fs::create_dir_all(m.path(&format!("{sda}/sda3/holders/dm-0"))).unwrap();
     m.write("sys/block/dm-0/dm/name", b"vg-home\n");
     m.write(&format!("{sda}/ro"), b"1\n");
@@ -143,8 +143,7 @@ fn every_use_is_a_reason_against_the_disk() {
 fn a_mount_with_its_own_device_number_is_found_by_its_source() {
     let m = Machine::new();
     m.disk("sda", "pci0/ata1/host0/target0:0:0/0:0:0:0", 1 << 24);
-    let line = format!("1 0 0:44 / /data rw - btrfs {} rw\n", m.path("dev/sda").display());
-    m.write("proc/self/mountinfo", line.as_bytes());
+    m.write("proc/self/mountinfo", b"1 0 0:44 / /data rw - btrfs /dev/sda rw\n");
     let expected = Use::Mount { device: "sda".into(), at: "/data".into() };
     assert_eq!(m.disks()[0].refusals(NONE, Bytes(0)), [Refusal::InUse(expected)]);
 }
@@ -157,10 +156,10 @@ fn the_medium_is_found_through_partitions_and_mappings() {
     fs::create_dir_all(m.path("sys/block/dm-0/slaves/sdb1")).unwrap();
     m.write("sys/block/dm-0/dm/name", b"aegis-medium\n");
     for device in ["/dev/sdb", "/dev/sdb1", "/dev/dm-0", "/dev/mapper/aegis-medium"] {
-        let found = inventory::backing_disks(&m.roots(), Path::new(device)).unwrap();
+        let found = inventory::backing_disks(&m.tree(), Path::new(device)).unwrap();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["sdb"], "{device}");
     }
-    assert!(inventory::backing_disks(&m.roots(), Path::new("/dev/sdz")).unwrap().is_empty());
+    assert!(inventory::backing_disks(&m.tree(), Path::new("/dev/sdz")).unwrap().is_empty());
 }
 
 #[test]
@@ -171,6 +170,6 @@ fn the_word_to_type_is_the_serial_or_the_name_and_is_never_hidden_text() {
     m.write(&format!("{vda}/serial"), "AB\u{202e}CD\x1b[2J\n".as_bytes());
     assert_eq!(m.disks()[0].confirm_token(), "AB\\u{202e}CD\\u{1b}[2J");
     assert!(!m.disks()[0].summary().contains('\x1b'));
-    assert!(inventory::disk(&m.roots(), "../vda").is_err());
-    assert_eq!(inventory::disk(&m.roots(), "vda").unwrap().name, "vda");
+    assert!(inventory::disk(&m.tree(), "../vda").is_err());
+    assert_eq!(inventory::disk(&m.tree(), "vda").unwrap().name, "vda");
 }

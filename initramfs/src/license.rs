@@ -15,7 +15,7 @@ use aegis_core::{
     time::UnixTime,
 };
 use aegis_hw::{
-    inventory::Roots,
+    Tree,
     license::{Files, Here},
     machine::Identity,
 };
@@ -44,7 +44,7 @@ pub(crate) fn judge(found: &Found, keys: &[PublicKey]) -> Option<License> {
         return None;
     }
     let root = Path::new(NEW_ROOT);
-    let identity = Identity::read(&Roots::default(), Some(partition.disk()), &root.join("etc/machine-id"));
+    let identity = Identity::read(&Tree::default(), Some(partition.disk()), &root.join("etc/machine-id"));
     // A clock before 1970 judges like one at 1970, which every license is later than.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let now = UnixTime::from_unsigned(now);

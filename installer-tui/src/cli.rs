@@ -9,7 +9,7 @@ pub(crate) use install::seed;
 use std::path::{Path, PathBuf};
 
 use aegis_core::report::exit;
-use aegis_hw::{Bytes, inventory, text::Shown};
+use aegis_hw::{Bytes, Tree, inventory, text::Shown, tree::Roots};
 use clap::{Parser, Subcommand};
 
 use crate::{
@@ -109,7 +109,7 @@ pub fn run() -> Result<u8, Error> {
         None => return screens(&args),
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Devices { json }) => devices(&args.paths, *json)?,
-        Some(Command::Hardware(hardware)) => hardware::run(&args.paths.roots(), hardware)?,
+        Some(Command::Hardware(hardware)) => hardware::run(&args.paths.tree(), hardware)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
     Ok(exit::OK)
@@ -120,7 +120,7 @@ fn screens(args: &Args) -> Result<u8, Error> {
     let (image, source) = paths.source()?;
     let setting = Setting {
         source,
-        roots: paths.roots(),
+        tree: paths.tree(),
         staging: paths.staging.clone(),
         lock: paths.lock.clone(),
         size: args.size,
@@ -141,13 +141,15 @@ fn parse_size(text: &str) -> Result<(u16, u16), String> {
 }
 
 impl PathArgs {
-    fn roots(&self) -> inventory::Roots {
-        let standard = inventory::Roots::default();
-        inventory::Roots {
+    /// The machine.
+    fn tree(&self) -> Tree {
+        let standard = Roots::default();
+        Tree::live(Roots {
             sysfs: self.sysfs_root.clone().unwrap_or(standard.sysfs),
             proc: self.proc_root.clone().unwrap_or(standard.proc),
             dev: self.dev_root.clone().unwrap_or(standard.dev),
-        }
+            root: standard.root,
+        })
     }
 
     /// The image's files, and everything that is read from medium and image.
@@ -163,9 +165,9 @@ impl PathArgs {
 }
 
 fn devices(paths: &PathArgs, json: bool) -> Result<(), Error> {
-    let roots = paths.roots();
-    let disks = inventory::disks(&roots)?;
-    let medium = select::medium_disks(&roots, &paths.state)?;
+    let tree = paths.tree();
+    let disks = inventory::disks(&tree)?;
+    let medium = select::medium_disks(&tree, &paths.state)?;
     if json {
         let list: Vec<_> = disks
             .iter()

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use aegis_core::{edition::Edition, license::key::LicenseKey};
 use aegis_editions::licensing::Licensing;
 use aegis_hw::{
-    Bytes,
-    inventory::{self, Disk, Roots},
+    Bytes, Tree,
+    inventory::{self, Disk},
 };
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Names of the disks that the live system came from.
-pub fn medium_disks(roots: &Roots, state: &Path) -> Result<BTreeSet<String>, Error> {
+pub fn medium_disks(tree: &Tree, state: &Path) -> Result<BTreeSet<String>, Error> {
     #[derive(Deserialize)]
     struct Boot {
         medium_device: Option<String>,
@@ -32,7 +32,7 @@ pub fn medium_disks(roots: &Roots, state: &Path) -> Result<BTreeSet<String>, Err
     };
     let boot: Boot = serde_json::from_slice(&text).map_err(|e| Error::io("parse", path)(e.into()))?;
     match boot.medium_device {
-        Some(device) => Ok(inventory::backing_disks(roots, Path::new(&device))?),
+        Some(device) => Ok(inventory::backing_disks(tree, Path::new(&device))?),
         None => Ok(BTreeSet::new()),
     }
 }
@@ -76,7 +76,7 @@ fn refuse(disk: &Disk, medium: &BTreeSet<String>, needed: Bytes) -> Result<(), E
 
 /// A target that the command line names: a regular file or a block device.
 pub fn by_path(
-    roots: &Roots,
+    tree: &Tree,
     path: &Path,
     medium: &BTreeSet<String>,
     needed: Bytes,
@@ -87,7 +87,7 @@ pub fn by_path(
         return Ok(TargetDisk::of_file(real, Bytes(data.len()), 512));
     }
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let disk = inventory::disk(roots, &name)?;
+    let disk = inventory::disk(tree, &name)?;
     refuse(&disk, medium, needed)?;
     Ok(TargetDisk::of_disk(&disk))
 }

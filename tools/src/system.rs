@@ -8,7 +8,7 @@ use std::{
 };
 
 use aegis_core::{edition::Edition, key::PublicKey, time::UnixTime};
-use aegis_hw::{inventory::Roots, machine::Identity};
+use aegis_hw::{Tree, machine::Identity, tree::Roots};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::Error;
@@ -82,9 +82,8 @@ impl System {
 
     /// The parts of the machine that a license can be bound to.
     pub fn identity(&self, boot: &Boot) -> Identity {
-        let below = |name: &str| self.root.join(name);
-        let roots = Roots { sysfs: below("sys"), proc: below("proc"), dev: below("dev") };
-        Identity::read(&roots, boot.disk.as_deref(), &below("etc/machine-id"))
+        let tree = Tree::live(Roots::below(&self.root));
+        Identity::read(&tree, boot.disk.as_deref(), &self.root.join("etc/machine-id"))
     }
 
     /// What the clock says.

@@ -1,8 +1,8 @@
 //! Names of PCI devices by the system's `pci.ids`. <https://pci-ids.ucw.cz>
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::collections::BTreeMap;
 
-use crate::{error::Error, text::reported};
+use crate::{error::Error, text::reported, tree::Tree};
 
 /// Where Debian has it.
 pub const PCI_IDS: &str = "/usr/share/misc/pci.ids";
@@ -16,12 +16,9 @@ impl Names {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Error::io("read", path)(error)),
-        }
+    pub fn read(tree: &Tree, path: &str) -> Result<Self, Error> {
+        let bytes = tree.read_if_any(path)?.unwrap_or_default();
+        Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
     }
 
     /// Reads the text: a vendor a line, its devices behind a tab. The classes after them are left out.
@@ -69,6 +66,6 @@ mod tests {
         assert_eq!(names.of(0x10de, 1), None, "the line before it was no vendor");
         assert!(names.of(0x8086, 0x46a6).is_some());
         assert_eq!(names.of(0x8086, 0), None);
-        assert_eq!(Names::read(Path::new("/nonexistent/pci.ids")).unwrap(), Names::default());
+        assert_eq!(Names::read(&Tree::default(), "/nonexistent/pci.ids").unwrap(), Names::default());
     }
 }

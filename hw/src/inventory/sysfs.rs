@@ -1,124 +1,97 @@
 //! Reading `/sys/block`: Linux `Documentation/ABI/stable/sysfs-block`.
 
-use std::{fs, io, path::Path};
-
 use super::{
-    Disk, Partition, Roots, Transport,
+    Disk, Partition, Transport,
     usage::{self, Usage},
 };
-use crate::{error::Error, text::reported, units::Bytes};
+use crate::{error::Error, text::reported, tree::Tree, units::Bytes};
 
 /// Unit of `size` and `start` in sysfs, whatever the sector size of the disk.
 const SYSFS_SECTOR: u64 = 512;
 
-/// Names of entries of a directory, sorted; none when it does not exist.
-pub(crate) fn names_in(directory: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(source) => return Err(Error::io("list", directory)(source)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(Error::io("list", directory))?.file_name();
-        names.extend(name.into_string().ok());
-    }
-    names.sort_by_key(|name| natural_key(name));
-    Ok(names)
-}
-
-/// `sda10` after `sda9`.
-fn natural_key(name: &str) -> (String, u64) {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (stem, number) = name.split_at(name.len() - digits);
-    (stem.into(), number.parse().unwrap_or(0))
-}
-
 /// Names of all block devices that are not partitions.
-pub(super) fn block_devices(roots: &Roots) -> Result<Vec<String>, Error> {
-    names_in(&roots.sysfs.join("block"))
+pub(super) fn block_devices(tree: &Tree) -> Result<Vec<String>, Error> {
+    tree.list("/sys/block")
 }
 
 /// Whether a block device is a disk of its own rather than made from others.
-pub(super) fn is_disk(roots: &Roots, name: &str) -> bool {
-    let dir = roots.sysfs.join("block").join(name);
+pub(super) fn is_disk(tree: &Tree, name: &str) -> bool {
+    let dir = format!("/sys/block/{name}");
     let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
     // Only disks have a device behind them; SCSI type 5 is an optical drive.
-    let optical = text(&dir.join("device/type")).as_deref() == Some("5") || name.starts_with("sr");
-    let hidden = text(&dir.join("hidden")).as_deref() == Some("1");
-    dir.join("device").exists() && !boot_area && !optical && !hidden && !name.starts_with("fd")
+    let optical = tree.text(&format!("{dir}/device/type")).as_deref() == Some("5") || name.starts_with("sr");
+    let hidden = tree.text(&format!("{dir}/hidden")).as_deref() == Some("1");
+    tree.exists(&format!("{dir}/device")) && !boot_area && !optical && !hidden && !name.starts_with("fd")
 }
 
 /// The disk of a disk or partition; `None` when the kernel knows neither.
-pub(super) fn whole_disk(roots: &Roots, name: &str) -> Result<Option<String>, Error> {
-    let block = roots.sysfs.join("block");
-    if block.join(name).exists() {
+pub(super) fn whole_disk(tree: &Tree, name: &str) -> Result<Option<String>, Error> {
+    if tree.exists(&format!("/sys/block/{name}")) {
         return Ok(Some(name.into()));
     }
-    for disk in block_devices(roots)? {
-        if block.join(&disk).join(name).join("partition").exists() {
+    for disk in block_devices(tree)? {
+        if tree.exists(&format!("/sys/block/{disk}/{name}/partition")) {
             return Ok(Some(disk));
         }
     }
     // Names below /dev/mapper are not the kernel's names.
-    for disk in block_devices(roots)? {
-        if text(&block.join(&disk).join("dm/name")).as_deref() == Some(name) {
+    for disk in block_devices(tree)? {
+        if tree.text(&format!("/sys/block/{disk}/dm/name")).as_deref() == Some(name) {
             return Ok(Some(disk));
         }
     }
     Ok(None)
 }
 
-pub(super) fn read_disk(roots: &Roots, name: &str, usage: &Usage) -> Result<Disk, Error> {
-    let dir = roots.sysfs.join("block").join(name);
-    let real = dir.canonicalize().map_err(Error::io("look at", &dir))?;
+pub(super) fn read_disk(tree: &Tree, name: &str, usage: &Usage) -> Result<Disk, Error> {
+    let dir = format!("/sys/block/{name}");
+    let real = tree.real(&dir)?;
     let transport = transport(&real);
-    let partitions = partitions(&dir)?;
+    let partitions = partitions(tree, &dir)?;
     let mut uses = Vec::new();
-    usage::collect(roots, usage, &dir, name, &mut uses)?;
+    usage::collect(tree, usage, &dir, name, &mut uses)?;
     for partition in &partitions {
-        usage::collect(roots, usage, &dir.join(&partition.name), &partition.name, &mut uses)?;
+        usage::collect(tree, usage, &format!("{dir}/{}", partition.name), &partition.name, &mut uses)?;
     }
-    let small =
-        |file: &str, default| number(&dir.join(file)).and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
+    let small = |file: &str, default| {
+        tree.number(&format!("{dir}/{file}")).and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
+    };
     Ok(Disk {
         name: name.into(),
-        node: roots.dev.join(name),
-        size: Bytes(number(&dir.join("size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
+        node: tree.physical(&format!("/dev/{}", name.replace('!', "/"))),
+        size: Bytes(tree.number(&format!("{dir}/size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
         logical_sector: small("queue/logical_block_size", 512),
         physical_sector: small("queue/physical_block_size", 512),
-        model: model(&dir),
-        serial: serial(&dir, &real),
-        wwn: text(&dir.join("wwid")).or_else(|| text(&dir.join("device/wwid"))),
-        removable: number(&dir.join("removable")) == Some(1) || transport == Transport::Usb,
-        read_only: number(&dir.join("ro")) == Some(1),
-        rotational: number(&dir.join("queue/rotational")) == Some(1),
+        model: model(tree, &dir),
+        serial: serial(tree, &dir, &real),
+        wwn: tree.text(&format!("{dir}/wwid")).or_else(|| tree.text(&format!("{dir}/device/wwid"))),
+        removable: tree.number(&format!("{dir}/removable")) == Some(1) || transport == Transport::Usb,
+        read_only: tree.number(&format!("{dir}/ro")) == Some(1),
+        rotational: tree.number(&format!("{dir}/queue/rotational")) == Some(1),
         transport,
-        diskseq: number(&dir.join("diskseq")),
+        diskseq: tree.number(&format!("{dir}/diskseq")),
         partitions,
         uses,
     })
 }
 
-fn partitions(dir: &Path) -> Result<Vec<Partition>, Error> {
+fn partitions(tree: &Tree, dir: &str) -> Result<Vec<Partition>, Error> {
     let mut found = Vec::new();
-    for name in names_in(dir)? {
-        let entry = dir.join(&name);
-        let Some(number_in_table) = number(&entry.join("partition")) else { continue };
+    for name in tree.list(dir)? {
+        let entry = format!("{dir}/{name}");
+        let Some(number_in_table) = tree.number(&format!("{entry}/partition")) else { continue };
         found.push(Partition {
             name,
             number: u32::try_from(number_in_table).unwrap_or(u32::MAX),
-            start: number(&entry.join("start")).unwrap_or(0).saturating_mul(SYSFS_SECTOR),
-            size: Bytes(number(&entry.join("size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
+            start: tree.number(&format!("{entry}/start")).unwrap_or(0).saturating_mul(SYSFS_SECTOR),
+            size: Bytes(tree.number(&format!("{entry}/size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
         });
     }
     Ok(found)
 }
 
-fn transport(real: &Path) -> Transport {
-    let component = |test: &dyn Fn(&str) -> bool| real.iter().any(|part| part.to_str().is_some_and(test));
+fn transport(real: &str) -> Transport {
+    let component = |test: &dyn Fn(&str) -> bool| real.split('/').any(test);
     let numbered = |prefix: &'static str| {
         move |part: &str| {
             part.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -141,10 +114,11 @@ fn transport(real: &Path) -> Transport {
     }
 }
 
-fn model(dir: &Path) -> Option<String> {
-    let model = text(&dir.join("device/model")).or_else(|| text(&dir.join("device/name")));
+fn model(tree: &Tree, dir: &str) -> Option<String> {
+    let model =
+        tree.text(&format!("{dir}/device/model")).or_else(|| tree.text(&format!("{dir}/device/name")));
     // ATA disks report the name of their bus as vendor; PCI devices a number.
-    let vendor = text(&dir.join("device/vendor")).filter(|v| v != "ATA" && !v.starts_with("0x"));
+    let vendor = tree.text(&format!("{dir}/device/vendor")).filter(|v| v != "ATA" && !v.starts_with("0x"));
     match (vendor, model) {
         (Some(vendor), Some(model)) if !model.starts_with(&vendor) => Some(format!("{vendor} {model}")),
         (vendor, model) => model.or(vendor),
@@ -152,20 +126,22 @@ fn model(dir: &Path) -> Option<String> {
 }
 
 /// Serial number of a disk, or its WWN.
-pub(crate) fn disk_identity(roots: &Roots, name: &str) -> Option<String> {
-    let dir = roots.sysfs.join("block").join(name);
-    let real = dir.canonicalize().ok()?;
-    serial(&dir, &real).or_else(|| text(&dir.join("wwid"))).or_else(|| text(&dir.join("device/wwid")))
+pub(crate) fn disk_identity(tree: &Tree, name: &str) -> Option<String> {
+    let dir = format!("/sys/block/{name}");
+    let real = tree.real(&dir).ok()?;
+    serial(tree, &dir, &real)
+        .or_else(|| tree.text(&format!("{dir}/wwid")))
+        .or_else(|| tree.text(&format!("{dir}/device/wwid")))
 }
 
 /// NVMe and MMC, then virtio, then SCSI's page 0x80, then the USB device above the disk.
-fn serial(dir: &Path, real: &Path) -> Option<String> {
-    text(&dir.join("device/serial"))
-        .or_else(|| text(&dir.join("serial")))
-        .or_else(|| unit_serial(&fs::read(dir.join("device/vpd_pg80")).ok()?))
+fn serial(tree: &Tree, dir: &str, real: &str) -> Option<String> {
+    tree.text(&format!("{dir}/device/serial"))
+        .or_else(|| tree.text(&format!("{dir}/serial")))
+        .or_else(|| unit_serial(&tree.read(&format!("{dir}/device/vpd_pg80")).ok()?))
         .or_else(|| {
-            let usb = real.ancestors().find(|above| above.join("idVendor").exists())?;
-            text(&usb.join("serial"))
+            let usb = ancestors(real).find(|above| tree.exists(&format!("{above}/idVendor")))?;
+            tree.text(&format!("{usb}/serial"))
         })
 }
 
@@ -178,13 +154,9 @@ fn unit_serial(page: &[u8]) -> Option<String> {
     reported(page.get(4..)?.get(..length)?)
 }
 
-/// Content of a file that the kernel may not offer for this disk.
-pub(crate) fn text(file: &Path) -> Option<String> {
-    fs::read(file).ok().and_then(|raw| reported(&raw))
-}
-
-pub(crate) fn number(file: &Path) -> Option<u64> {
-    text(file)?.parse().ok()
+/// The directories above a path, the nearest first.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above))
 }
 
 #[cfg(test)]
@@ -198,13 +170,6 @@ mod tests {
         assert_eq!(unit_serial(b"\0\x83\0\x02ab"), None);
         assert_eq!(unit_serial(b"\0\x80\0"), None);
         assert_eq!(unit_serial(b""), None);
-    }
-
-    #[test]
-    fn names_sort_by_number() {
-        let mut names = ["sda10", "sda9", "sdb", "sda"];
-        names.sort_by_key(|n| natural_key(n));
-        assert_eq!(names, ["sda", "sda9", "sda10", "sdb"]);
     }
 
     #[test]
@@ -224,7 +189,7 @@ mod tests {
             ("/sys/devices/platform/soc/mmc_host/mmc0/mmc0:0001/block/mmcblk0", Transport::Mmc),
             ("/sys/devices/virtual/block/loop0", Transport::Other),
         ] {
-            assert_eq!(transport(Path::new(path)), expected, "{path}");
+            assert_eq!(transport(path), expected, "{path}");
         }
     }
 }

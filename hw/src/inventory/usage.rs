@@ -1,18 +1,13 @@
 //! What uses a disk: mounts, swap and devices above it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
-use super::{Roots, Use, sysfs};
-use crate::error::Error;
+use super::Use;
+use crate::{error::Error, tree::Tree};
 
 /// Mounts and swaps of the running system.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     mounts: Vec<Mount>,
-    swaps: Vec<PathBuf>,
+    swaps: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -24,16 +19,11 @@ struct Mount {
 }
 
 impl Usage {
-    pub(super) fn read(roots: &Roots) -> Result<Self, Error> {
-        let mountinfo = roots.proc.join("self/mountinfo");
-        let mounts = fs::read_to_string(&mountinfo).map_err(Error::io("read", &mountinfo))?;
-        let swaps = roots.proc.join("swaps");
-        let swaps = match fs::read_to_string(&swaps) {
-            Ok(text) => text,
-            // A kernel without swap has no such file.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(Error::io("read", &swaps)(source)),
-        };
+    pub(super) fn read(tree: &Tree) -> Result<Self, Error> {
+        let mounts = tree.read("/proc/self/mountinfo")?;
+        // A kernel without swap has no such file.
+        let swaps = tree.read_if_any("/proc/swaps")?.unwrap_or_default();
+        let (mounts, swaps) = (String::from_utf8_lossy(&mounts), String::from_utf8_lossy(&swaps));
         Ok(Self { mounts: parse_mounts(&mounts), swaps: parse_swaps(&swaps) })
     }
 }
@@ -51,8 +41,8 @@ fn parse_mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(line).collect()
 }
 
-fn parse_swaps(text: &str) -> Vec<PathBuf> {
-    let first = |line: &str| line.split_ascii_whitespace().next().map(|path| unescape(path).into());
+fn parse_swaps(text: &str) -> Vec<String> {
+    let first = |line: &str| line.split_ascii_whitespace().next().map(unescape);
     text.lines().skip(1).filter_map(first).collect()
 }
 
@@ -79,28 +69,26 @@ fn unescape(field: &str) -> String {
 
 /// Adds the uses of one disk or partition, whose sysfs directory is `dir`.
 pub(super) fn collect(
-    roots: &Roots,
+    tree: &Tree,
     usage: &Usage,
-    dir: &Path,
+    dir: &str,
     name: &str,
     uses: &mut Vec<Use>,
 ) -> Result<(), Error> {
-    let device = sysfs::text(&dir.join("dev"));
-    let node = roots.dev.join(name);
-    let named = |path: &Path| path == node || path.canonicalize().is_ok_and(|real| real == node);
+    let device = tree.text(&format!("{dir}/dev"));
+    let node = format!("/dev/{}", name.replace('!', "/"));
+    let named = |path: &str| path == node || tree.real(path).is_ok_and(|real| real == node);
     for mount in &usage.mounts {
         // File systems with device numbers of their own, such as btrfs, are recognised by their source.
-        if device.as_ref() == Some(&mount.device)
-            || mount.source.starts_with('/') && named(Path::new(&mount.source))
-        {
+        if device.as_ref() == Some(&mount.device) || mount.source.starts_with('/') && named(&mount.source) {
             uses.push(Use::Mount { device: name.into(), at: mount.at.clone() });
         }
     }
     if usage.swaps.iter().any(|path| named(path)) {
         uses.push(Use::Swap { device: name.into() });
     }
-    for holder in sysfs::names_in(&dir.join("holders"))? {
-        let label = sysfs::text(&roots.sysfs.join("block").join(&holder).join("dm/name"));
+    for holder in tree.list(&format!("{dir}/holders"))? {
+        let label = tree.text(&format!("/sys/block/{holder}/dm/name"));
         uses.push(Use::Holder { device: name.into(), by: label.unwrap_or(holder) });
     }
     Ok(())
@@ -124,7 +112,7 @@ mod tests {
     fn swaps_and_escapes() {
         let text =
             "Filename Type Size Used Priority\n/dev/sda3 partition 1 0 -2\n/swap\\040file file 1 0 -3\n";
-        assert_eq!(parse_swaps(text), [PathBuf::from("/dev/sda3"), "/swap file".into()]);
+        assert_eq!(parse_swaps(text), ["/dev/sda3", "/swap file"]);
         assert_eq!(unescape("a\\01"), "a\\01");
         assert_eq!(unescape("\\134"), "\\");
     }

@@ -1,10 +1,8 @@
 //! `aegis-installer hardware`: the graphics devices of this machine, and which videos they encode.
 
-use std::path::PathBuf;
-
 use aegis_hw::{
+    Tree,
     gpu::{self, Gpu, Names, PCI_IDS},
-    inventory::Roots,
     text::Shown,
 };
 
@@ -23,12 +21,12 @@ pub(super) struct HardwareArgs {
 
     /// File with the names of PCI devices.
     #[arg(long, value_name = "FILE", default_value = PCI_IDS)]
-    pci_ids: PathBuf,
+    pci_ids: String,
 }
 
-pub(super) fn run(roots: &Roots, args: &HardwareArgs) -> Result<(), Error> {
-    let names = Names::read(&args.pci_ids)?;
-    let mut gpus = gpu::gpus(roots, &names)?;
+pub(super) fn run(tree: &Tree, args: &HardwareArgs) -> Result<(), Error> {
+    let names = Names::read(tree, &args.pci_ids)?;
+    let mut gpus = gpu::gpus(tree, &names)?;
     if args.encoders {
         gpus.retain(|gpu| gpu.encoder != gpu::Encoder::None);
     }

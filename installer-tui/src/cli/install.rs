@@ -74,12 +74,12 @@ fn choose(
     answers: &Answers,
     source: &Source,
 ) -> Result<TargetDisk, Error> {
-    let roots = paths.roots();
-    let medium = select::medium_disks(&roots, &paths.state)?;
+    let tree = paths.tree();
+    let medium = select::medium_disks(&tree, &paths.state)?;
     let needed = select::needed(source);
     match &args.target {
-        Some(path) => select::by_path(&roots, path, &medium, needed),
-        None => select::by_answers(&inventory::disks(&roots)?, &answers.disk, &medium, needed),
+        Some(path) => select::by_path(&tree, path, &medium, needed),
+        None => select::by_answers(&inventory::disks(&tree)?, &answers.disk, &medium, needed),
     }
 }
 

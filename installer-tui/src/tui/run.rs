@@ -1,8 +1,7 @@
 //! Carries out commands: one channel of events in, one drawing out.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command as Program, Stdio},
     sync::{
         Arc,
@@ -14,10 +13,7 @@ use std::{
 };
 
 use aegis_core::report::{Hint, render};
-use aegis_hw::{
-    Lock,
-    inventory::{self, Roots},
-};
+use aegis_hw::{Lock, Tree, inventory};
 use ratatui::crossterm::event;
 
 use crate::{
@@ -45,8 +41,8 @@ use crate::{
 pub struct Setting {
     /// Medium and image.
     pub source: Source,
-    /// Where the kernel's files are.
-    pub roots: Roots,
+    /// The machine.
+    pub tree: Tree,
     /// Directory for temporary files.
     pub staging: PathBuf,
     /// Lock of the one installer that writes.
@@ -72,8 +68,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Shows the screens until a person leaves them.
 pub fn run(setting: Setting) -> Result<Left, Error> {
     let mut world = World::of(&setting.source);
-    world.disks = candidates(&setting.source, &setting.roots)?;
-    world.interfaces = interfaces(&setting.roots.sysfs);
+    world.disks = candidates(&setting.source, &setting.tree)?;
+    world.interfaces = interfaces(&setting.tree);
     world.live = setting.live;
     let theme = Theme::choose(&Environment::read(), &world.colour);
     let screens = Screens::open(setting.size)?;
@@ -132,7 +128,7 @@ impl Runner {
     fn carry_out(&mut self, command: Command) -> Result<Option<Left>, Error> {
         match command {
             Command::ReadDisks => {
-                self.answer(candidates(&self.setting.source, &self.setting.roots).map(Event::Disks))
+                self.answer(candidates(&self.setting.source, &self.setting.tree).map(Event::Disks))
             }
             Command::UseKeyboard(layout) => use_keyboard(&layout),
             Command::Hash(secret) => {
@@ -191,19 +187,17 @@ fn make_plan(source: &Source, answers: &Answers, target: TargetDisk) -> Result<I
     plan::plan(source, answers, target, &cli::seed()?)
 }
 
-fn candidates(source: &Source, roots: &Roots) -> Result<Vec<Candidate>, Error> {
-    let medium = select::medium_disks(roots, &source.paths.state)?;
+fn candidates(source: &Source, tree: &Tree) -> Result<Vec<Candidate>, Error> {
+    let medium = select::medium_disks(tree, &source.paths.state)?;
     let needed = select::needed(source);
-    let disks = inventory::disks(roots)?;
+    let disks = inventory::disks(tree)?;
     Ok(disks.iter().map(|disk| Candidate::new(disk, &disk.refusals(&medium, needed))).collect())
 }
 
 /// Interfaces with a device behind them, which leaves out the loop-back interface and bridges.
-fn interfaces(sysfs: &Path) -> Vec<String> {
-    let list = fs::read_dir(sysfs.join("class/net")).into_iter().flatten().flatten();
-    let real = list.filter(|entry| entry.path().join("device").exists());
-    let mut names: Vec<String> = real.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
+fn interfaces(tree: &Tree) -> Vec<String> {
+    let mut names = tree.list("/sys/class/net").unwrap_or_default();
+    names.retain(|name| tree.exists(&format!("/sys/class/net/{name}/device")));
     names
 }
 
