@@ -27,9 +27,11 @@ pub mod key;
 pub mod license;
 #[cfg(feature = "alloc")]
 pub mod manifest;
+pub mod probe;
 #[cfg(feature = "alloc")]
 pub mod report;
 pub mod slot;
+pub mod text;
 pub mod time;
 #[cfg(feature = "alloc")]
 pub mod verity;

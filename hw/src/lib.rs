@@ -4,6 +4,8 @@
 //! through a [`target::Target`], which proves on the open descriptor that it is the disk that was chosen.
 //! This crate will not decide what to install.
 
+#[cfg(feature = "inventory")]
+pub mod content;
 pub mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
