@@ -3,7 +3,7 @@ EDITION ?= server
 ISO_ARGS ?=
 RUN_ARGS ?=
 MUSL := x86_64-unknown-linux-musl
-SHIP := target/$(MUSL)/ship
+GNU := x86_64-unknown-linux-gnu
 AEGIS := target/release/aegis
 # What is built is below target, also where the environment says otherwise: what comes next looks there.
 export CARGO_TARGET_DIR = $(CURDIR)/target
@@ -21,7 +21,8 @@ setup: ## Install what this machine lacks
 	@tests/setup
 
 binaries: setup
-	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(MUSL) -p aegis-init -p aegis-installer -p aegis-tools
+	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(MUSL) -p aegis-init -p aegis-tools
+	RUSTFLAGS="$(SHIP_FLAGS)" cargo build --quiet --locked --profile ship --target $(GNU) -p aegis-installer
 	cargo build --quiet --locked --release -p aegis-boot
 	@$(AEGIS) keys generate --if-missing
 

@@ -141,7 +141,7 @@ struct BuildArgs {
     /// The project's directory [default: found above this one]
     #[arg(long)]
     workspace: Option<PathBuf>,
-    /// Directory of our static programs [default: target/…-musl/ship]
+    /// Directory that cargo built our programs into [default: target]
     #[arg(long)]
     binaries: Option<PathBuf>,
     /// Print JSON events
@@ -272,7 +272,7 @@ fn build(args: BuildArgs) -> Result<()> {
         channel: spec.channel,
         out: args.out.unwrap_or_else(|| target.join("aegis").join(spec.id.id())),
         cache: cache_directory(args.cache)?,
-        binaries: args.binaries.unwrap_or_else(|| target.join("x86_64-unknown-linux-musl/ship")),
+        binaries: args.binaries.unwrap_or(target),
         keys: keys_directory(args.keys)?,
         locked: args.locked.map(|path| path.unwrap_or_else(|| pipeline::default_lock(&workspace, &spec))),
         offline: args.offline,

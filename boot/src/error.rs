@@ -153,6 +153,13 @@ pub enum Error {
     },
     /// Our own programs were not built yet.
     MissingBinary(PathBuf),
+    /// One of our own programs could not run in the image.
+    UnfitBinary {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The committed derived files are stale.
     Stale(String),
     /// A license key is mistyped.
@@ -256,6 +263,9 @@ impl fmt::Display for Error {
                 write!(f, "kernel {release} has no module `{module}`, which the initramfs needs")
             }
             Self::MissingBinary(path) => write!(f, "the program {} was not built", path.display()),
+            Self::UnfitBinary { path, reason } => {
+                write!(f, "the program {} cannot run in the image: {reason}", path.display())
+            }
             Self::Stale(path) => write!(f, "{path} is not what the specifications say"),
             Self::LicenseKey(_) => f.write_str("reading the license key"),
             Self::KeyOfEdition { other, edition } => {
@@ -350,6 +360,9 @@ impl Hint for Error {
             }
             Self::MissingModule { .. } => "correct initramfs/modules.list for this kernel".into(),
             Self::MissingBinary(_) => "build our own programs first: make binaries".into(),
+            Self::UnfitBinary { .. } => {
+                "run `make binaries` on Debian 13 or an older release, so that its glibc is not newer".into()
+            }
             Self::Stale(_) => "run `aegis edition derive` and commit the result".into(),
             Self::LicenseKey(source) => source.hint().into(),
             Self::KeyOfEdition { other, .. } => {

@@ -21,6 +21,7 @@ pub mod loader;
 pub mod lock;
 pub mod overlay;
 pub mod pipeline;
+pub mod programs;
 pub mod progress;
 pub mod release;
 pub mod rootfs;

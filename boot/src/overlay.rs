@@ -1,10 +1,7 @@
 //! What is laid over the Debian root file system: the edition's overlays, derived files, our own programs, the
 //! kernel's modules.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use aegis_core::{edition::Edition, version::Version};
 use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
@@ -12,14 +9,12 @@ use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
+    programs,
     tarmerge::{Layer, Node},
 };
 
 /// Overlays below the workspace, one directory each.
 pub const DIRECTORY: &str = "buildroot-external/board/aegis/rootfs-overlay";
-
-/// Our own programs that an image carries, in `/usr/bin`.
-pub const PROGRAMS: &[&str] = &["aegis-installer", "aegis-license"];
 
 /// Directories that people write to; the root file system is read-only, so they live in /var.
 const WRITABLE: &[(&str, &str)] =
@@ -40,8 +35,9 @@ pub fn layer(
     for name in &spec.overlays {
         tree(&workspace.join(DIRECTORY).join(name), "", &mut layer)?;
     }
-    for name in PROGRAMS {
-        layer.insert(format!("usr/bin/{name}"), program(binaries, name)?);
+    for program in programs::IMAGE {
+        let source = programs::built(binaries, *program)?;
+        layer.insert(format!("usr/bin/{}", program.name), Node::File { source, mode: 0o755 });
     }
     derived(spec, version, &mut layer);
     let inclusions = Licensing::load().map_err(Error::Spec)?.inclusions();
@@ -116,17 +112,6 @@ fn os_release(spec: &Spec, version: Version) -> String {
         name = spec.name,
         id = spec.id
     )
-}
-
-fn program(binaries: &Path, name: &str) -> Result<Node> {
-    let source = binaries.join(name);
-    if source.is_file() { Ok(Node::File { source, mode: 0o755 }) } else { Err(Error::MissingBinary(source)) }
-}
-
-/// The static PID 1.
-pub fn init(binaries: &Path) -> Result<PathBuf> {
-    let path = binaries.join("aegis-init");
-    if path.is_file() { Ok(path) } else { Err(Error::MissingBinary(path)) }
 }
 
 /// Adds a directory tree. Only the executable bit of a file counts: a checkout keeps no other, and a

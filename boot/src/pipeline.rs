@@ -22,7 +22,7 @@ use crate::{
     keys::{self, Signer},
     loader,
     lock::{self, Lock},
-    overlay,
+    overlay, programs,
     progress::Progress,
     release, rootfs,
     sources::{self, Source},
@@ -44,7 +44,7 @@ pub struct Request {
     pub cache: PathBuf,
     /// The project's directory, for overlays and locks.
     pub workspace: PathBuf,
-    /// Our own programs, static.
+    /// The directory that cargo built our own programs into.
     pub binaries: PathBuf,
     /// The directory of the keys.
     pub keys: PathBuf,
@@ -79,7 +79,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     host::require_tools()?;
     // Cheap refusals come before minutes of work.
     let signer = Signer::open(&request.keys, KeyRole::Release, request.release, keys::now())?;
-    let init = overlay::init(&request.binaries)?;
+    let init = programs::built(&request.binaries, programs::INIT)?;
     let cache = Cache::new(request.cache.clone());
     let store = Store::open(&cache)?;
     let packages = package_request(&request.spec);
@@ -90,6 +90,7 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
 
     progress.stage("packages");
     store.fetch(&lock, &packages, &sources, request.offline, progress)?;
+    programs::check(&request.binaries, &lock)?;
     progress.done(false, "all in the content store");
 
     progress.stage("tools");
@@ -280,8 +281,8 @@ fn make_esp(tools: &Tools, manifest: &Manifest, out: &Path) -> Result<()> {
 }
 
 fn program_digests(binaries: &Path) -> Result<Vec<(&'static str, Digest)>> {
-    let names = overlay::PROGRAMS.iter().copied().chain(["aegis-init"]);
-    names.map(|name| Ok((name, store::digest_of(&binaries.join(name))?))).collect()
+    let all = programs::IMAGE.iter().chain([&programs::INIT]);
+    all.map(|one| Ok((one.name, store::digest_of(&programs::path(binaries, *one))?))).collect()
 }
 
 /// Puts the complete release into the output directory, the ISO last.

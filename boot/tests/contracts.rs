@@ -57,10 +57,9 @@ impl Place {
     /// Keys and programs, so that a build gets as far as the packages.
     fn prepare(&self, days: &str) {
         assert!(self.aegis(&["keys", "generate", "--days", days]).status.success());
-        fs::create_dir(self.path("binaries")).unwrap();
-        for name in ["aegis-init", "aegis-installer"] {
-            fs::write(self.path("binaries").join(name), name).unwrap();
-        }
+        let directory = self.path("binaries/x86_64-unknown-linux-musl/ship");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("aegis-init"), "a program").unwrap();
     }
 }
 

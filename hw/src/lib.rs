@@ -25,6 +25,8 @@ pub mod units;
 
 pub use error::Error;
 pub use sys::Lock;
+#[cfg(feature = "dynamic")]
+pub use sys::library::LoadError;
 #[cfg(feature = "inventory")]
 pub use tree::Tree;
 pub use units::Bytes;

@@ -1,5 +1,12 @@
 //! The system calls that the standard library does not have.
-#![expect(unsafe_code, reason = "ioctl, flock and posix_fadvise have no safe form in the standard library")]
+#![expect(
+    unsafe_code,
+    reason = "ioctl, flock, posix_fadvise and libraries loaded at run time have no safe form in the standard library"
+)]
+
+#[cfg(feature = "dynamic")]
+#[allow(dead_code, unused_imports, unused_macros, reason = "the libraries that are declared with it follow")]
+pub(crate) mod library;
 
 use std::{
     fs::{File, OpenOptions},

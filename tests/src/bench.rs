@@ -35,7 +35,7 @@ pub mod report;
 pub struct Bench {
     /// The project's directory.
     pub workspace: PathBuf,
-    /// Directory of our static programs.
+    /// Directory that cargo built our programs into.
     pub binaries: PathBuf,
     /// The program `aegis`.
     pub aegis: PathBuf,
@@ -74,7 +74,7 @@ impl Bench {
         fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
         Ok(Self {
             workspace: workspace.to_path_buf(),
-            binaries: target.join("x86_64-unknown-linux-musl/ship"),
+            binaries: target.to_path_buf(),
             aegis: target.join("release/aegis"),
             work,
             cache_directory: cache_directory.to_path_buf(),

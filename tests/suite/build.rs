@@ -64,7 +64,7 @@ fn another_person_builds_the_same_bytes() {
     build.args(["iso", "build", "--edition", "server", "--offline", "--locked"]).arg(&lock);
     build.arg("--cache").arg(place.path().join("cache"));
     build.arg("--workspace").arg(place.path().join("checkout"));
-    build.arg("--binaries").arg(root.join("target/x86_64-unknown-linux-musl/ship"));
+    build.arg("--binaries").arg(root.join("target"));
     build.arg("--out").arg(place.path().join("out"));
     build.env("LANG", "tr_TR.UTF-8").env("LC_ALL", "tr_TR.UTF-8").env("TZ", "Asia/Kathmandu");
     cut_off(&mut build, "rootfs");

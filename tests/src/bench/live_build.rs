@@ -8,7 +8,7 @@ use std::{
 };
 
 use aegis_boot::{
-    overlay,
+    overlay, programs,
     sources::{self, Archive, SUITE},
 };
 
@@ -60,11 +60,11 @@ impl LiveBuild {
             copy.arg("-a").args(["--no-preserve=ownership"]).arg(source).arg(&includes);
             measure::run("cp", &mut copy)?;
         }
-        let programs = includes.join("usr/bin");
-        fs::create_dir_all(&programs).map_err(Error::io("create", &programs))?;
-        for name in overlay::PROGRAMS {
-            let source = bench.binaries.join(name);
-            fs::copy(&source, programs.join(name)).map_err(Error::io("copy", source))?;
+        let directory = includes.join("usr/bin");
+        fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
+        for program in programs::IMAGE {
+            let source = programs::path(&bench.binaries, *program);
+            fs::copy(&source, directory.join(program.name)).map_err(Error::io("copy", source))?;
         }
         Ok(())
     }

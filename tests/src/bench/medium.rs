@@ -11,7 +11,7 @@ use std::{
 use aegis_boot::{
     image, initramfs,
     keys::{self, Signer},
-    release,
+    programs, release,
 };
 use aegis_core::{
     channel::Channel,
@@ -90,7 +90,7 @@ impl Medium {
         let iso = directory.join("medium.iso");
         crate::iso::make(&tree, LABEL, &iso, &[])?;
         let ring = [signer.public().clone()];
-        let init = bench.binaries.join("aegis-init");
+        let init = programs::path(&bench.binaries, programs::INIT);
         let (archive, _) = initramfs::make(&bench.cache, &bench.tools, &bench.kernel, &init, &ring)?;
         Ok(Self { iso, initramfs: archive, parameters: format!("aegis.medium={}", manifest.id) })
     }
