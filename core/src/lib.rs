@@ -33,6 +33,7 @@ pub mod report;
 pub mod slot;
 pub mod text;
 pub mod time;
+pub mod uevent;
 #[cfg(feature = "alloc")]
 pub mod verity;
 pub mod version;

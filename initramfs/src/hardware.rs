@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aegis_core::uevent::{Action, Uevent};
+
 use crate::{
     drivers::{self, Drivers},
     error::Error,
@@ -24,7 +26,7 @@ use crate::{
         netlink::UeventSocket,
         poll::{self, Interest},
     },
-    uevent::{self, Uevent},
+    uevent,
 };
 
 const SYS: &str = "/sys";
@@ -131,7 +133,7 @@ impl Follower {
         loop {
             match socket.receive(buffer) {
                 Ok(Some(bytes)) => {
-                    if let Some(event) = Uevent::from_message(bytes) {
+                    if let Ok(event) = Uevent::of_kernel(bytes) {
                         lost |= self.follow(&event);
                     }
                 }
@@ -147,13 +149,13 @@ impl Follower {
     }
 
     /// Handles one event and returns whether events before it are missing.
-    fn follow(&mut self, event: &Uevent) -> bool {
+    fn follow(&mut self, event: &Uevent<'_>) -> bool {
         let gap = is_gap(self.last, event.sequence);
         self.last = self.last.max(event.sequence);
-        if event.is_progress() {
+        if uevent::is_progress(event) {
             self.tell(Notice::Progress);
         }
-        if let (Some(modalias), "add" | "change") = (&event.modalias, event.action.as_str()) {
+        if let (Some(modalias), Action::Add | Action::Change) = (event.modalias(), event.action) {
             self.load_for(modalias);
         }
         if let Some(name) = event.block_device() {
