@@ -21,6 +21,8 @@ pub mod target;
 pub mod text;
 #[cfg(feature = "inventory")]
 pub mod tree;
+#[cfg(feature = "uevents")]
+pub mod uevents;
 pub mod units;
 
 pub use error::Error;

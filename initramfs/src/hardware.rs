@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     os::fd::AsFd,
     path::Path,
     sync::{
@@ -16,22 +15,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aegis_core::uevent::{Action, Uevent};
+use aegis_core::uevent::{Action, Origin, Uevent};
+use aegis_hw::uevents::{RECEIVE_BUFFER, Received, Socket};
 
 use crate::{
     drivers::{self, Drivers},
     error::Error,
     log,
-    sys::{
-        netlink::UeventSocket,
-        poll::{self, Interest},
-    },
+    sys::poll::{self, Interest},
     uevent,
 };
 
 const SYS: &str = "/sys";
-/// An event is smaller: the kernel builds it in 2 KiB.
-const EVENT_BUFFER: usize = 8192;
 
 /// What the thread reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +54,8 @@ pub(crate) struct Hardware {
 impl Hardware {
     /// Subscribes to events, then starts to scan and to follow.
     pub(crate) fn start(drivers: Drivers) -> Result<Self, Error> {
-        let socket = UeventSocket::open().map_err(|e| Error::os("open", "the kernel's event socket", e))?;
+        let socket = Socket::open(Origin::Kernel, RECEIVE_BUFFER)
+            .map_err(|e| Error::os("open", "the kernel's event socket", e))?;
         let drivers = Arc::new(drivers);
         let stopped = Arc::new(Mutex::new(false));
         let (sender, notices) = mpsc::channel();
@@ -72,7 +68,7 @@ impl Hardware {
         };
         thread::Builder::new()
             .name("hardware".to_string())
-            .spawn(move || follower.run(&socket))
+            .spawn(move || follower.run(socket))
             .map_err(|e| Error::os("start", "the thread for hardware", e))?;
         Ok(Self { drivers, notices, stopped })
     }
@@ -111,15 +107,14 @@ struct Follower {
 }
 
 impl Follower {
-    fn run(mut self, socket: &UeventSocket) {
+    fn run(mut self, mut socket: Socket) {
         self.scan();
-        let mut buffer = vec![0; EVENT_BUFFER];
         loop {
             if let Err(error) = poll::wait(&[socket.as_fd()], Interest::Read, None) {
                 log::warning(&format!("cannot wait for events: {error}"));
                 return;
             }
-            if self.drain(socket, &mut buffer) {
+            if self.drain(&mut socket) {
                 log::info("events were lost; looking at all devices again");
                 self.scan();
                 self.tell(Notice::Rescan);
@@ -128,18 +123,13 @@ impl Follower {
     }
 
     /// Handles every event that is waiting and returns whether some were lost.
-    fn drain(&mut self, socket: &UeventSocket, buffer: &mut [u8]) -> bool {
+    fn drain(&mut self, socket: &mut Socket) -> bool {
         let mut lost = false;
         loop {
-            match socket.receive(buffer) {
-                Ok(Some(bytes)) => {
-                    if let Ok(event) = Uevent::of_kernel(bytes) {
-                        lost |= self.follow(&event);
-                    }
-                }
-                Ok(None) => return lost,
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => lost = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            match socket.receive() {
+                Ok(Received::Event(event)) => lost |= self.follow(&event),
+                Ok(Received::Lost) => lost = true,
+                Ok(Received::Nothing) => return lost,
                 Err(error) => {
                     log::warning(&format!("cannot read an event: {error}"));
                     return lost;

@@ -9,7 +9,6 @@ use std::{ffi::CString, io, os::unix::ffi::OsStrExt, path::Path};
 pub(crate) mod device_mapper;
 pub(crate) mod loop_device;
 pub(crate) mod mount;
-pub(crate) mod netlink;
 pub(crate) mod path;
 pub(crate) mod poll;
 pub(crate) mod process;
