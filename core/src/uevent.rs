@@ -275,7 +275,9 @@ SUBSYSTEM=block\0DEVNAME=/dev/nvme0n1p2\0DEVTYPE=partition\0SEQNUM=99\0";
 
     #[test]
     fn of_two_properties_the_first_counts_and_broken_text_is_none() {
-        let event = Uevent::of_kernel(b"add@/x\0SUBSYSTEM=usb\0SUBSYSTEM=block\0A=\xff\0A=b\0AB=c\0SEQNUM=-1\0").unwrap();
+        let event =
+            Uevent::of_kernel(b"add@/x\0SUBSYSTEM=usb\0SUBSYSTEM=block\0A=\xff\0A=b\0AB=c\0SEQNUM=-1\0")
+                .unwrap();
         assert_eq!((event.subsystem, event.property("A"), event.property("AB")), ("usb", None, Some("c")));
         assert_eq!((event.sequence, event.property("B")), (None, None));
     }

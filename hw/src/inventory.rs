@@ -10,21 +10,42 @@ use std::{collections::BTreeSet, path::Path};
 
 pub use disk::{Disk, Partition, Refusal, Transport, Use};
 
-use crate::{error::Error, tree::Tree};
+use crate::{
+    error::Error,
+    tree::{Tree, is_absence},
+};
 
 /// Every disk that a system could be installed to, in the order of their names.
 ///
 /// Left out is what is no disk of its own: loop, RAM, device-mapper and RAID devices, optical drives,
 /// and the boot areas of eMMC.
 pub fn disks(tree: &Tree) -> Result<Vec<Disk>, Error> {
+    disks_named(tree, &names(tree)?)
+}
+
+/// Names of all block devices that are no partitions, in order.
+pub fn names(tree: &Tree) -> Result<Vec<String>, Error> {
+    sysfs::block_devices(tree)
+}
+
+/// As [`disks`], only those with these names. What is not there, or vanishes while it is read, is left out.
+pub fn disks_named(
+    tree: &Tree,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Vec<Disk>, Error> {
     let usage = usage::Usage::read(tree)?;
-    let mut found = Vec::new();
-    for name in sysfs::block_devices(tree)? {
-        if sysfs::is_disk(tree, &name) {
-            found.push(sysfs::read_disk(tree, &name, &usage)?);
-        }
+    let names = names.into_iter().filter(|name| sysfs::is_disk(tree, name.as_ref()));
+    names.filter_map(|name| if_there(sysfs::read_disk(tree, name.as_ref(), &usage)).transpose()).collect()
+}
+
+/// `None` for a device that vanished while it was read.
+pub(crate) fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NoSuchDisk(_)) => Ok(None),
+        Err(Error::Io { source, .. }) if is_absence(&source) => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(found)
 }
 
 /// The disk with this name, of any kind.

@@ -24,6 +24,8 @@ pub mod tree;
 #[cfg(feature = "uevents")]
 pub mod uevents;
 pub mod units;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use error::Error;
 pub use sys::Lock;

@@ -221,7 +221,7 @@ impl Tree {
 }
 
 /// Whether an error says that there is no such file: none of this name, or its device is gone.
-fn is_absence(error: &io::Error) -> bool {
+pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO))
 }
 

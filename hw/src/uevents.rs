@@ -5,7 +5,6 @@
 use std::{
     io::{self, IoSliceMut},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use aegis_core::uevent::{KERNEL_GROUP, LONGEST, Origin, UDEV_GROUP, Uevent};
@@ -16,6 +15,9 @@ use nix::{
         SockType, UnixCredentials, sockopt,
     },
 };
+
+#[cfg(feature = "watch")]
+use crate::tree::Tree;
 
 /// Room for the events of a large machine while a driver is loading: a lost one costs a look at all devices.
 pub const RECEIVE_BUFFER: usize = 16 << 20;
@@ -97,8 +99,9 @@ impl AsFd for Socket {
 }
 
 /// Whose messages to follow: udev's where it runs, so that nodes and links are there when a disk is told of.
-pub fn source(run: &Path) -> Origin {
-    if run.join("udev/control").exists() { Origin::Udev } else { Origin::Kernel }
+#[cfg(feature = "watch")]
+pub fn source(tree: &Tree) -> Origin {
+    if tree.exists("/run/udev/control") { Origin::Udev } else { Origin::Kernel }
 }
 
 /// The user who sent a message, as the kernel attests it.
@@ -152,12 +155,14 @@ mod tests {
         assert_eq!(socket.receive().unwrap(), Received::Nothing);
     }
 
+    #[cfg(feature = "watch")]
     #[test]
     fn udev_runs_where_its_control_socket_is() {
-        let run = tempfile::tempdir().unwrap();
-        assert_eq!(source(run.path()), Origin::Kernel);
-        std::fs::create_dir(run.path().join("udev")).unwrap();
-        std::fs::write(run.path().join("udev/control"), "").unwrap();
-        assert_eq!(source(run.path()), Origin::Udev);
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::live(crate::tree::Roots::below(root.path()));
+        assert_eq!(source(&tree), Origin::Kernel);
+        std::fs::create_dir_all(root.path().join("run/udev")).unwrap();
+        std::fs::write(root.path().join("run/udev/control"), "").unwrap();
+        assert_eq!(source(&tree), Origin::Udev);
     }
 }
