@@ -1,7 +1,6 @@
 //! Text that devices report.
 
-pub use aegis_core::text::Shown;
-pub(crate) use aegis_core::text::is_plain;
+pub use aegis_core::text::{Shown, is_plain};
 
 /// Text that a device reported: runs of white space become one space, the ends are trimmed; `None` when nothing is left.
 pub fn reported(raw: &[u8]) -> Option<String> {

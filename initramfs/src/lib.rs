@@ -10,13 +10,13 @@ use aegis_core::report::{self, Hint};
 
 mod block;
 mod console;
+mod contents;
 mod drivers;
 mod error;
 mod gpt;
 mod handover;
 mod hardware;
 mod image;
-mod iso9660;
 #[cfg(feature = "license")]
 mod license;
 #[cfg(not(feature = "license"))]

@@ -10,10 +10,10 @@ use aegis_core::{
 
 use crate::{
     console::Consoles,
-    drivers,
+    contents, drivers,
     error::Error,
     log,
-    search::{self, Seen},
+    search::{self, Seen, Verdict},
     sys::process::{self, End},
 };
 
@@ -92,7 +92,9 @@ fn details(seen: &Seen, driverless: &[String]) -> String {
         text.push_str("block devices:\n");
     }
     for (device, verdict) in seen.values() {
-        text.push_str(&format!("  {}: {verdict}\n", search::describe(device)));
+        let holds = matches!(verdict, Verdict::Foreign(_)).then(|| contents::describe(device)).flatten();
+        let holds = holds.map(|holds| format!("; {holds}")).unwrap_or_default();
+        text.push_str(&format!("  {}: {verdict}{holds}\n", search::describe(device)));
     }
     if !driverless.is_empty() {
         text.push_str("controllers and disks without a driver:\n");

@@ -23,7 +23,7 @@ mod decide;
 pub(crate) mod examine;
 pub(crate) mod wait;
 
-use examine::Verdict;
+pub(crate) use examine::Verdict;
 use wait::{Next, Wait};
 
 const SYS: &str = "/sys";

@@ -138,3 +138,42 @@ fn date(bytes: &[u8], at: usize) -> Option<Uuid> {
     let is_set = digits.iter().any(|digit| *digit != b'0') || offset != [0];
     (is_set && digits.iter().all(u8::is_ascii_digit)).then(|| Uuid::from_date(digits)).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{format, string::ToString, vec, vec::Vec};
+
+    use super::*;
+
+    fn descriptor() -> Vec<u8> {
+        let mut bytes = vec![0; SIZE];
+        bytes[..7].copy_from_slice(b"\x01CD001\x01");
+        bytes[NAME].copy_from_slice(format!("{:32}", "AEGIS").as_bytes());
+        bytes[80..84].copy_from_slice(&1000u32.to_le_bytes());
+        bytes[128..130].copy_from_slice(&2048u16.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn label_size_and_date() {
+        let mut bytes = descriptor();
+        bytes[813..829].copy_from_slice(b"2026112321245099");
+        bytes[830..846].copy_from_slice(b"0000000000000000");
+        let volume = Volume::parse(&bytes).unwrap();
+        assert_eq!(volume.label.map(|label| label.to_string()).as_deref(), Some("AEGIS"));
+        assert_eq!((volume.size, volume.block_size), (2_048_000, 2048));
+        assert_eq!(volume.uuid.map(|uuid| uuid.to_string()).as_deref(), Some("2026-11-23-21-24-50-99"));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        assert_eq!(Volume::parse(&[0; SIZE]), None);
+        assert_eq!(Volume::parse(b""), None);
+        assert_eq!(Volume::parse(&descriptor()[..100]), None);
+        for (at, byte) in [(0, 255), (129, 0)] {
+            let mut other = descriptor();
+            other[at] = byte;
+            assert_eq!(Volume::parse(&other), None);
+        }
+    }
+}

@@ -12,9 +12,7 @@ use super::Settings;
 use crate::{
     block::BlockDevice,
     error::Error,
-    gpt,
-    iso9660::{self, Volume},
-    log,
+    gpt, log,
     release::Release,
     root::MEDIUM,
     sys::mount::{self, Flags},
@@ -23,6 +21,7 @@ use aegis_core::{
     cmdline::Target,
     install::{InstallId, PartitionGuid, Role},
     manifest::{MediumId, path},
+    probe::iso9660::{self, Volume},
     slot::{Slot, TRAILER_SIZE, Trailer},
 };
 
@@ -36,6 +35,8 @@ pub(crate) enum Verdict {
     NotReady(io::Error),
     /// Not what is being looked for; the text says why.
     Foreign(String),
+    /// It cannot be read; the text says what was wanted.
+    Unreadable(String),
     /// It should be the target, but must not be used.
     Refused {
         /// The whole reason, as text.
@@ -67,7 +68,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotReady(error) => write!(f, "not ready: {error}"),
-            Self::Foreign(why) => f.write_str(why),
+            Self::Foreign(why) | Self::Unreadable(why) => f.write_str(why),
             Self::Refused { why, .. } => write!(f, "refused: {why}"),
             Self::Medium(release) => {
                 write!(
@@ -97,17 +98,17 @@ fn examine_medium(settings: &Settings, device: &BlockDevice, id: MediumId) -> Ve
         Ok(Some(volume)) => volume,
         Ok(None) => return Verdict::Foreign("no ISO 9660 file system".to_string()),
         Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
-        Err(error) => return Verdict::Foreign(format!("no ISO 9660 file system can be read: {error}")),
+        Err(error) => return Verdict::Unreadable(format!("no ISO 9660 file system can be read: {error}")),
     };
     let source = device.node().display().to_string();
     if let Err(error) =
         mount::mount(&source, Path::new(MEDIUM), "iso9660", Flags::READ_ONLY | Flags::DATA_ONLY, "")
     {
-        let Volume { label, size } = &volume;
-        return Verdict::Foreign(if device.size < *size {
-            format!("`{label}` is incomplete, {size} bytes are needed, and cannot be mounted: {error}")
+        let (name, size) = (name(&volume), volume.size);
+        return Verdict::Foreign(if device.size < size {
+            format!("{name} is incomplete, {size} bytes are needed, and cannot be mounted: {error}")
         } else {
-            format!("`{label}` cannot be mounted: {error}")
+            format!("{name} cannot be mounted: {error}")
         });
     }
     let verdict = examine_files(settings, device, &volume, id);
@@ -117,6 +118,11 @@ fn examine_medium(settings: &Settings, device: &BlockDevice, id: MediumId) -> Ve
         log::warning(&format!("cannot unmount {source}: {error}"));
     }
     verdict
+}
+
+/// The volume's label, as far as it has one.
+fn name(volume: &Volume) -> String {
+    volume.label.as_ref().map_or_else(|| "it".to_string(), |label| format!("`{label}`"))
 }
 
 /// Whether asking again can help: a drive without a medium, or a disc that spins up. Asking a broken disk again would only
@@ -136,7 +142,7 @@ fn examine_files(settings: &Settings, device: &BlockDevice, volume: &Volume, id:
     let (bytes, signature) = match (read(path::MANIFEST), read(path::SIGNATURE)) {
         (Ok(bytes), Ok(signature)) => (bytes, signature),
         (Err(e), _) | (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => {
-            return Verdict::Foreign(format!("`{}` is another medium, without a manifest", volume.label));
+            return Verdict::Foreign(format!("{} is another medium, without a manifest", name(volume)));
         }
         // Whether it is ours cannot be known; that it is incomplete can.
         _ if is_short => return Verdict::refused(truncated()),
@@ -159,7 +165,7 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
     let guid = match read_partition_guid(device) {
         Ok(guid) => guid,
         Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
-        Err(error) => return Verdict::Foreign(format!("its partition table cannot be read: {error}")),
+        Err(error) => return Verdict::Unreadable(format!("its partition table cannot be read: {error}")),
     };
     let is = |role| guid == Some(id.partition_guid(role));
     if is(Role::Data) {
