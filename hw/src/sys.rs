@@ -4,6 +4,8 @@
     reason = "ioctl, flock, posix_fadvise and libraries loaded at run time have no safe form in the standard library"
 )]
 
+#[cfg(all(feature = "dynamic", feature = "inventory"))]
+pub(crate) mod blkid;
 #[cfg(feature = "dynamic")]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the libraries that are declared with it follow")]
 pub(crate) mod library;

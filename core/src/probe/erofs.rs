@@ -14,12 +14,12 @@ const HAS_CHECKSUM: u32 = 1;
 pub(super) fn probe<S: Source>(reader: &mut Reader<'_, S>, head: &[u8]) -> Found<S> {
     let block = head.get(POSITION..).unwrap_or_default();
     let (Some(found), Some(stored)) = (parse(block), le32(block, CHECKSUM)) else { return Ok(None) };
+    let size = found.block_size.unwrap_or_default();
     if !found.is_checked {
-        return Ok(Some(found));
+        return Ok(Some(found).filter(|_found| reader.size() >= size.into()));
     }
     // The checksum covers the rest of the block that the superblock begins in, and counts as zero itself.
-    let size = found.block_size.unwrap_or_default() as usize;
-    let length = size - POSITION % size.max(1);
+    let length = size as usize - POSITION % (size as usize).max(1);
     let mut digest = crc32c_pieces();
     let mut at = 0;
     let is_there = reader.pieces(POSITION as u64, length, |piece| {

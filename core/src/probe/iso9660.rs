@@ -42,7 +42,7 @@ impl Volume {
             label: Label::from_bytes(bytes.get(NAME)?),
             size: u64::from(le32(bytes, 80)?) * block,
             block_size,
-            uuid: date(bytes, 830).or_else(|| date(bytes, 813)),
+            uuid: date(bytes.get(830..847)?).or_else(|| date(bytes.get(813..830)?)).flatten(),
             root: u64::from(le32(bytes, 158)?) * block,
         })
     }
@@ -131,12 +131,12 @@ fn combined(plain: char, wide: char) -> Option<char> {
     }
 }
 
-/// Sixteen digits, year to hundredths of a second, and the offset from Greenwich; all zero when there is no date.
-fn date(bytes: &[u8], at: usize) -> Option<Uuid> {
-    let field = bytes.get(at..at + 17)?;
+/// Sixteen digits, year to hundredths of a second, and the offset from Greenwich; `None` when all are zero, and within
+/// when the date is set but is none.
+fn date(field: &[u8]) -> Option<Option<Uuid>> {
     let (digits, offset) = field.split_at_checked(16)?;
     let is_set = digits.iter().any(|digit| *digit != b'0') || offset != [0];
-    (is_set && digits.iter().all(u8::is_ascii_digit)).then(|| Uuid::from_date(digits)).flatten()
+    is_set.then(|| digits.iter().all(u8::is_ascii_digit).then(|| Uuid::from_date(digits)).flatten())
 }
 
 #[cfg(test)]

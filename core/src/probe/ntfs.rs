@@ -72,8 +72,9 @@ fn parse(head: &[u8]) -> Option<(Probe, Layout)> {
 /// The attribute `$VOLUME_NAME` of the volume's record.
 fn label(record: &[u8]) -> Option<Label> {
     let mut position = usize::from(le16(record, 20)?);
+    let end = usize::try_from(le32(record, 28)?).ok()?;
     loop {
-        let attribute = record.get(position..)?;
+        let attribute = record.get(..end.min(record.len()))?.get(position..)?;
         let length = usize::try_from(le32(attribute, 4)?).ok().filter(|length| *length > 0)?;
         match le32(attribute, 0)? {
             END => return None,

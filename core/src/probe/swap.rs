@@ -13,31 +13,36 @@ const SIGNATURE: usize = 10;
 const FEWEST: u64 = 10;
 const HEADER: usize = 1024;
 
-const SPACE: [&[u8]; 1] = [b"SWAPSPACE2"];
-const HIBERNATED: [&[u8]; 4] = [b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001"];
+const SPACE: [&str; 1] = ["SWAPSPACE2"];
+const HIBERNATED: [&str; 4] = ["S1SUSPEND", "S2SUSPEND", "ULSUSPEND", "LINHIB0001"];
 
 pub(super) fn probe<S: Source>(reader: &mut Reader<'_, S>, head: &[u8]) -> Found<S> {
-    Ok(signed(reader, &SPACE)?.and_then(|page| parse(head, page)))
+    let signed = signed(reader, &SPACE)?;
+    Ok(signed.and_then(|(page, _signature)| parse(head, page)))
 }
 
 /// As [`probe`]; the space then holds an image that the next start reads.
 pub(super) fn suspended<S: Source>(reader: &mut Reader<'_, S>, head: &[u8]) -> Found<S> {
-    let page = signed(reader, &HIBERNATED)?;
-    Ok(page.and_then(|page| parse(head, page)).map(|found| Probe { kind: Kind::Suspended, ..found }))
+    let Some((page, signature)) = signed(reader, &HIBERNATED)? else { return Ok(None) };
+    let mut method = version(format_args!("{signature}"));
+    if let Some(method) = &mut method {
+        method.make_ascii_lowercase();
+    }
+    Ok(parse(head, page).map(|found| Probe { kind: Kind::Suspended, version: method, ..found }))
 }
 
-/// The size of the page that ends with one of these signatures.
-fn signed<S: Source>(
+/// The size of the page that ends with one of these signatures, and which.
+fn signed<'s, S: Source>(
     reader: &mut Reader<'_, S>,
-    signatures: &[&[u8]],
-) -> Result<Option<u32>, ReadError<S::Error>> {
+    signatures: &[&'s str],
+) -> Result<Option<(u32, &'s str)>, ReadError<S::Error>> {
     if reader.size() < FEWEST * u64::from(PAGES[0]) {
         return Ok(None);
     }
     for page in PAGES {
-        let found = reader.array::<SIGNATURE>(u64::from(page) - SIGNATURE as u64)?;
-        if found.is_some_and(|found| signatures.iter().any(|signature| found.starts_with(signature))) {
-            return Ok(Some(page));
+        let Some(end) = reader.array::<SIGNATURE>(u64::from(page) - SIGNATURE as u64)? else { break };
+        if let Some(signature) = signatures.iter().find(|signature| end.starts_with(signature.as_bytes())) {
+            return Ok(Some((page, signature)));
         }
     }
     Ok(None)

@@ -218,7 +218,11 @@ pub(crate) fn ntfs() -> Image {
         .put(64, &[0xf6])
         .put(72, &[8, 7, 6, 5, 4, 3, 2, 1]);
     let (table, name) = (4 * 4096, utf16(LABEL));
-    image.put(table, b"FILE").put(table + 3072, b"FILE").put(table + 3072 + 20, &[56]);
+    image
+        .put(table, b"FILE")
+        .put(table + 3072, b"FILE")
+        .put(table + 3072 + 20, &[56])
+        .put(table + 3072 + 28, &[0, 4]);
     image.put(table + 3072 + 56, &[0x10, 0, 0, 0, 24]);
     image.put(table + 3072 + 80, &[0x60, 0, 0, 0, 40]).put(table + 3072 + 96, &[12, 0, 0, 0, 24]);
     image.put(table + 3072 + 104, &name);
