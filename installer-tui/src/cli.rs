@@ -1,5 +1,6 @@
 //! The command line.
 
+mod devices;
 mod hardware;
 mod install;
 mod lines;
@@ -9,14 +10,13 @@ pub(crate) use install::seed;
 use std::path::{Path, PathBuf};
 
 use aegis_core::report::exit;
-use aegis_hw::{Bytes, Tree, inventory, text::Shown, tree::Roots};
+use aegis_hw::{Tree, tree::Roots};
 use clap::{Parser, Subcommand};
 
 use crate::{
     answers::Answers,
     error::Error,
     live::{self, ImageRoot},
-    select,
     source::{Paths, Source},
     tui::{self, run::Setting},
 };
@@ -86,11 +86,7 @@ enum Command {
     Install(install::InstallArgs),
 
     /// Lists the disks, with the reasons against those that are not offered.
-    Devices {
-        /// Prints JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Devices(devices::DevicesArgs),
 
     /// Lists the graphics devices, what drives them, and which videos they encode.
     Hardware(hardware::HardwareArgs),
@@ -108,7 +104,7 @@ pub fn run() -> Result<u8, Error> {
     match &args.command {
         None => return screens(&args),
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
-        Some(Command::Devices { json }) => devices(&args.paths, *json)?,
+        Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
         Some(Command::Hardware(hardware)) => hardware::run(&args.paths.tree(), hardware)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
@@ -162,30 +158,6 @@ impl PathArgs {
             Paths { medium: self.medium.clone(), state: self.state.clone(), image_root: image.path().into() };
         Source::read(paths).map(|source| (image, source))
     }
-}
-
-fn devices(paths: &PathArgs, json: bool) -> Result<(), Error> {
-    let tree = paths.tree();
-    let disks = inventory::disks(&tree)?;
-    let medium = select::medium_disks(&tree, &paths.state)?;
-    if json {
-        let list: Vec<_> = disks
-            .iter()
-            .map(|d| serde_json::json!({ "disk": d, "confirm": d.confirm_token(), "refused": d.refusals(&medium, Bytes(0)) }))
-            .collect();
-        lines::out(&format!("{:#}\n", serde_json::Value::from(list)));
-        return Ok(());
-    }
-    for disk in &disks {
-        lines::out(&format!("{}  {}\n", disk.node.display(), disk.summary()));
-        for partition in &disk.partitions {
-            lines::out(&format!("    {}  {}\n", Shown(&partition.name), partition.size));
-        }
-        for reason in disk.refusals(&medium, Bytes(0)) {
-            lines::out(&format!("    not offered: {reason}\n"));
-        }
-    }
-    Ok(())
 }
 
 fn check_answers(file: &Path) -> Result<(), Error> {

@@ -104,6 +104,8 @@ pub enum Error {
         /// Bytes that are free.
         free: aegis_hw::Bytes,
     },
+    /// A machine from a recording was to be watched.
+    WatchOfRecording,
     /// The person stopped the installation.
     Cancelled,
     /// The terminal cannot be used.
@@ -195,6 +197,7 @@ impl fmt::Display for Error {
             Self::Staging { path, needed, free } => {
                 write!(f, "{} has {free} free, {needed} are needed for a while", path.display())
             }
+            Self::WatchOfRecording => f.write_str("a recorded machine does not change"),
             Self::Cancelled => f.write_str("stopped on request"),
             Self::Terminal(_) => f.write_str("the terminal cannot be used"),
             Self::Step { step, disk, .. } => write!(f, "{step} failed ({disk})"),
@@ -239,6 +242,7 @@ impl Hint for Error {
                 "the machine has too little memory; add some, or give --staging a directory on another disk"
             }
             Self::Terminal(_) => "use `aegis-installer install --answers FILE`",
+            Self::WatchOfRecording => "leave --watch out, or watch the running machine",
             Self::Io { .. } | Self::Password | Self::Program { .. } | Self::Cancelled => return None,
         };
         Some(text.into())
@@ -250,7 +254,7 @@ impl Hint for Error {
             Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
             Self::Selector { .. } | Self::Refused { .. } | Self::Confirmation { .. } => exit::REFUSED,
             Self::Medium { .. } => exit::FAILED,
-            Self::AnswerSyntax { .. } | Self::Answers(_) => exit::USAGE,
+            Self::AnswerSyntax { .. } | Self::Answers(_) | Self::WatchOfRecording => exit::USAGE,
             _ => exit::FAILED,
         }
     }

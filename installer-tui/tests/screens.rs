@@ -77,6 +77,22 @@ fn a_changed_list_of_disks_takes_the_mark_away() {
 }
 
 #[test]
+fn a_disk_that_comes_is_shown_and_the_mark_stays_on_its_disk() {
+    let mut desk = Desk::new();
+    let all = desk.state.world.disks.clone();
+    desk.send(Event::Hotplug);
+    assert_eq!(desk.disks_read, 0, "the first screen shows no disks");
+    desk.to(Place::Disk).send(Event::Disks(all[1..].to_vec())).key(Key::Home);
+    let read = desk.disks_read;
+    desk.send(Event::Hotplug);
+    assert_eq!(desk.disks_read, read + 1);
+    desk.send(Event::Disks(all.clone()));
+    assert!(matches!(&desk.state.screen, Screen::Disk(screen) if screen.at == Some(1)));
+    desk.key(Key::Enter);
+    assert_eq!(desk.state.disk.as_ref(), Some(&all[1].target));
+}
+
+#[test]
 fn the_plan_follows_the_last_choice_of_a_disk() {
     let mut desk = Desk::new();
     desk.to(Place::Summary);

@@ -25,8 +25,8 @@ pub const fn text(place: Place) -> &'static str {
              out after the installation. The system works without one, and a license can be installed later."
         }
         Place::Disk => {
-            "The whole disk is erased, with every partition on it. Disks that cannot be used are listed with the reason. F5 reads the \
-             list again, for example after a disk was connected. Nothing is erased before the serial number was typed at the end."
+            "The whole disk is erased, with every partition on it. Disks that cannot be used are listed with the reason. A disk that is \
+             connected now is shown at once; F5 reads the list again. Nothing is erased before the serial number was typed at the end."
         }
         Place::User => {
             "The first user can do everything that an administrator can, by sudo. There is no password for root. \

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aegis_core::report::{Hint, render};
-use aegis_hw::{Lock, Tree, inventory};
+use aegis_hw::{Lock, Tree, inventory, uevents::RECEIVE_BUFFER, watch::Watch};
 use ratatui::crossterm::event;
 
 use crate::{
@@ -76,7 +76,9 @@ pub fn run(setting: Setting) -> Result<Left, Error> {
     let (sender, receiver) = mpsc::channel();
     read_terminal(sender.clone());
     let stop = Arc::new(AtomicBool::new(false));
-    let runner = Runner { setting: Arc::new(setting), sender, stop, screens };
+    let setting = Arc::new(setting);
+    watch_disks(Arc::clone(&setting), sender.clone());
+    let runner = Runner { setting, sender, stop, screens };
     runner.run(State::new(world), theme, &receiver)
 }
 
@@ -94,6 +96,22 @@ fn read_terminal(sender: Sender<Event>) {
             }
         }
         let _ = sender.send(Event::Closed);
+    });
+}
+
+/// Tells of disks that come, go and change, from a thread of its own that ends with the program. Where the machine
+/// does not say, F5 reads the disks again.
+fn watch_disks(setting: Arc<Setting>, sender: Sender<Event>) {
+    if setting.tree.is_recorded() {
+        return;
+    }
+    thread::spawn(move || {
+        let Ok(mut watch) = Watch::open(&setting.tree, RECEIVE_BUFFER) else { return };
+        while let Ok(Some(_changes)) = watch.wait(&[]) {
+            if sender.send(Event::Hotplug).is_err() {
+                return;
+            }
+        }
     });
 }
 

@@ -58,6 +58,8 @@ pub enum Event {
     Key(Key),
     /// The terminal has another size.
     Resized,
+    /// Disks came, went or changed.
+    Hotplug,
     /// The disks were read.
     Disks(Vec<Candidate>),
     /// The password was hashed.
@@ -129,6 +131,9 @@ pub fn update(mut state: State, event: Event) -> (State, Vec<Command>) {
             on_key(&mut state, key, &mut commands);
         }
         Event::Resized => commands.push(Command::Redraw),
+        // Elsewhere nothing shows them, and they are read when the screen is entered.
+        Event::Hotplug if matches!(state.screen, Screen::Disk(_)) => commands.push(Command::ReadDisks),
+        Event::Hotplug => {}
         Event::Disks(disks) => on_disks(&mut state, disks),
         Event::Hashed(hash) => state.answers.user.password_hash = Some(hash),
         Event::Planned(result) => on_plan(&mut state, result),
@@ -157,9 +162,9 @@ fn exit_code(screen: &Screen) -> u8 {
 }
 
 fn on_disks(state: &mut State, disks: Vec<Candidate>) {
-    state.world.disks = disks;
+    let before = std::mem::replace(&mut state.world.disks, disks);
     if let Screen::Disk(screen) = &mut state.screen {
-        screen.disks_changed();
+        screen.disks_changed(&before, &state.world.disks);
     }
 }
 

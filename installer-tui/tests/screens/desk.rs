@@ -36,6 +36,7 @@ pub(crate) struct Desk {
     pub(crate) applied: Option<Box<InstallPlan>>,
     pub(crate) left: Option<(Option<Afterwards>, u8)>,
     pub(crate) stopped: u32,
+    pub(crate) disks_read: u32,
     pub(crate) refuse_plan: bool,
     source: Source,
 }
@@ -48,7 +49,7 @@ impl Desk {
         world.interfaces = vec!["enp1s0".into()];
         world.live = true;
         let state = State::new(world);
-        Self { state, applied: None, left: None, stopped: 0, refuse_plan: false, source }
+        Self { state, applied: None, left: None, stopped: 0, disks_read: 0, refuse_plan: false, source }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -97,7 +98,8 @@ impl Desk {
                 Command::Apply(plan) => self.applied = Some(plan),
                 Command::Stop => self.stopped += 1,
                 Command::Leave { afterwards, code } => self.left = Some((afterwards, code)),
-                Command::ReadDisks | Command::UseKeyboard(_) | Command::Redraw => {}
+                Command::ReadDisks => self.disks_read += 1,
+                Command::UseKeyboard(_) | Command::Redraw => {}
             }
         }
         self

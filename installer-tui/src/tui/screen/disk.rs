@@ -3,7 +3,10 @@
 use super::Go;
 use crate::{
     plan::TargetDisk,
-    tui::{keys::Key, world::World},
+    tui::{
+        keys::Key,
+        world::{Candidate, World},
+    },
 };
 
 /// The list of disks.
@@ -41,8 +44,10 @@ impl DiskChoice {
         Go::Stay
     }
 
-    /// Forgets the mark when the disks have changed.
-    pub fn disks_changed(&mut self) {
-        *self = Self { at: None, notice: Some("The list of disks was read again.") };
+    /// Keeps the mark on its disk, wherever it is in the new list; a mark on a disk that is gone or changed is forgotten.
+    pub fn disks_changed(&mut self, before: &[Candidate], after: &[Candidate]) {
+        let marked = self.at.and_then(|at| before.get(at));
+        let at = marked.and_then(|marked| after.iter().position(|disk| disk == marked));
+        *self = Self { at, notice: Some("The list of disks was read again.") };
     }
 }
