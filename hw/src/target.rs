@@ -100,6 +100,21 @@ pub fn open(path: &Path, identity: &Identity) -> Result<Box<dyn Target>, Error> 
     Ok(Box::new(file))
 }
 
+/// As [`open`], past the kernel's cache where the system can: what is read then comes from the device. Buffers must
+/// begin at multiples of 4096, offsets and lengths be multiples of the sector size.
+pub fn open_direct(path: &Path, identity: &Identity) -> Result<Box<dyn Target + Send + Sync>, Error> {
+    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
+    if kind.is_block_device() {
+        return Ok(Box::new(BlockDevice::open_with(path, identity, libc::O_DIRECT)?));
+    }
+    let open = |flags| ImageFile::open_with(path, identity.sector_size, flags);
+    // Some file systems, such as tmpfs on old kernels, have no direct I/O.
+    let file = open(libc::O_DIRECT).or_else(|_no_direct| open(0))?;
+    let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
+    identity.check(path, &found)?;
+    Ok(Box::new(file))
+}
+
 /// A disk that is held exclusively.
 #[derive(Debug)]
 pub struct BlockDevice {
@@ -111,9 +126,13 @@ pub struct BlockDevice {
 impl BlockDevice {
     /// Opens a disk with O_EXCL, locks it against udev, and compares its identity on the open descriptor.
     pub fn open(path: &Path, identity: &Identity) -> Result<Self, Error> {
+        Self::open_with(path, identity, 0)
+    }
+
+    fn open_with(path: &Path, identity: &Identity, flags: libc::c_int) -> Result<Self, Error> {
         let mut options = OpenOptions::new();
         // On a block device O_EXCL fails while it, or a partition of it, is mounted or held by another driver.
-        options.read(true).write(true).custom_flags(libc::O_EXCL | libc::O_CLOEXEC);
+        options.read(true).write(true).custom_flags(libc::O_EXCL | libc::O_CLOEXEC | flags);
         let busy = |source: io::Error| match source.raw_os_error() {
             Some(libc::EBUSY | libc::EWOULDBLOCK) => Error::Busy { path: path.into(), source },
             _ => Error::Io { operation: "open", path: path.into(), source },
@@ -178,7 +197,13 @@ pub struct ImageFile {
 impl ImageFile {
     /// Opens and locks an existing file; its length is the size of the disk.
     pub fn open(path: &Path, sector_size: u32) -> Result<Self, Error> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+        Self::open_with(path, sector_size, 0)
+    }
+
+    fn open_with(path: &Path, sector_size: u32, flags: libc::c_int) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(flags);
+        let file = options.open(path).map_err(Error::io("open", path))?;
         sys::lock(&file).map_err(|source| Error::Busy { path: path.into(), source })?;
         let size = Bytes(file.metadata().map_err(Error::io("look at", path))?.len());
         Ok(Self { file, path: path.into(), size, sector_size })

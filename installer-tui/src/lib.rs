@@ -10,6 +10,7 @@ pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod flash;
 pub mod grub;
 pub mod live;
 pub mod offers;

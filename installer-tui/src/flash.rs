@@ -1,0 +1,19 @@
+//! Writes images to sticks and other devices.
+//!
+//! Invariant: until a device was read back and found right, its first mebibyte is zero, so that nothing takes it for a
+//! medium. What a device ends as is one value, [`Outcome`], from which the last line, the receipt and the exit code follow.
+//!
+//! One feed reads and decodes the image; every device has a queue of its own and writers of its own. A device that falls
+//! behind by more than its queue gets a feed of its own, so that it holds up nobody.
+
+pub mod buffer;
+pub mod decode;
+mod device;
+pub mod engine;
+mod feed;
+pub mod format;
+pub mod outcome;
+pub mod sums;
+
+pub use engine::{Image, Options, Order, Target, flash};
+pub use outcome::{Event, Failure, Outcome, Phase, Summary};

@@ -1,0 +1,380 @@
+//! One device: what is done to it, in which order, and what it ends as.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use aegis_core::crypto::Sha256;
+
+use super::{
+    buffer::{Aligned, CHUNK, Chunk},
+    engine::{Pending, Target},
+    feed::{End, Queue},
+    outcome::{Failure, Outcome, Phase, Summary},
+};
+
+/// Writes in flight on one device.
+pub(super) const WRITERS: usize = 4;
+/// Bytes at both ends of a device where tables and boot sectors are.
+pub(super) const HEAD: u64 = CHUNK as u64;
+/// Attempts at one write or read before a device is given up.
+const ATTEMPTS: u32 = 5;
+/// Places where the capacity is tried.
+const PROBES: u64 = 16;
+
+/// What a device is at, for the one who reports.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) phase: Mutex<Phase>,
+    pub(super) bytes: AtomicU64,
+    /// Seconds after which it was given up because nothing moved; 0 while it was not.
+    pub(super) given_up: AtomicU64,
+    /// Operations of the system that are under way.
+    pub(super) busy: AtomicU64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            phase: Mutex::new(Phase::Check),
+            bytes: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Progress {
+    fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A device and what belongs to its work.
+pub(super) struct Work<'a> {
+    pub(super) target: &'a Target,
+    pub(super) queue: &'a Queue,
+    pub(super) summary: &'a Pending,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a AtomicBool,
+    /// Only what differs is written.
+    pub(super) update: bool,
+    /// Bytes of the image, where they are known before it is read.
+    pub(super) length: Option<u64>,
+}
+
+/// What the writers of a device have in common.
+#[derive(Default)]
+struct Shared {
+    head: Mutex<Option<Arc<Chunk>>>,
+    failure: Mutex<Option<Failure>>,
+    written: AtomicU64,
+}
+
+impl Work<'_> {
+    /// Does everything, and closes the queue whatever comes.
+    pub(super) fn run(&self) -> Outcome {
+        let started = Instant::now();
+        let outcome = self.all(started);
+        self.queue.close();
+        outcome
+    }
+
+    fn all(&self, started: Instant) -> Outcome {
+        let size = self.target.size();
+        if self.stopped() {
+            return Outcome::Untouched(Failure::Cancelled);
+        }
+        if let Some(needed) = self.length.filter(|length| *length > size.0) {
+            return Outcome::Untouched(Failure::TooLarge { size, needed: aegis_hw::Bytes(needed) });
+        }
+        if let Err(failure) = self.read_first() {
+            return Outcome::Untouched(failure);
+        }
+        match self.write_and_verify() {
+            Ok((summary, written)) => {
+                let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Outcome::Complete { length: summary.length, sha256: summary.sha256, written, ms }
+            }
+            Err(failure) => Outcome::NotBootable(failure),
+        }
+    }
+
+    fn write_and_verify(&self) -> Result<(Arc<Summary>, u64), Failure> {
+        self.clear()?;
+        if !self.update {
+            self.try_capacity()?;
+        }
+        self.progress.enter(Phase::Write);
+        let shared = Shared::default();
+        thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| self.write_parts(&shared));
+            }
+        });
+        if let Some(failure) = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(failure);
+        }
+        match self.queue.end() {
+            Some(End::Whole) => {}
+            Some(End::Failed { offset, kind, text }) => {
+                return Err(Failure::Image { offset, source: io::Error::new(kind, text) });
+            }
+            _ => return Err(Failure::Cancelled),
+        }
+        let summary = self.summary.wait()?;
+        let head = shared.head.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let head = head.ok_or(Failure::Image { offset: 0, source: io::ErrorKind::UnexpectedEof.into() })?;
+        self.flush()?;
+        self.verify(&summary, &head)?;
+        self.finish(&head)?;
+        Ok((summary, shared.written.into_inner()))
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn sector(&self) -> usize {
+        usize::try_from(self.target.sector_size()).unwrap_or(512)
+    }
+
+    /// A device that cannot be read is not touched.
+    fn read_first(&self) -> Result<(), Failure> {
+        let mut buffer = Aligned::new(self.sector());
+        self.read(0, &mut buffer)
+    }
+
+    /// Removes what makes the device look like a medium or a disk: its first and its last mebibyte.
+    fn clear(&self) -> Result<(), Failure> {
+        self.progress.enter(Phase::Check);
+        let zeros = Aligned::new(CHUNK);
+        let size = self.target.size().0;
+        let end = size - size % self.sector() as u64;
+        self.write(0, &zeros[..usize::try_from(HEAD.min(end)).unwrap_or(CHUNK)])?;
+        if !self.update && end > 2 * HEAD {
+            self.write(end - HEAD, &zeros)?;
+        }
+        self.sync()
+    }
+
+    /// Writes keyed blocks over the whole device and reads them back: a device with less memory than it says keeps some
+    /// of them nowhere, or in the place of others.
+    fn try_capacity(&self) -> Result<(), Failure> {
+        let sector = self.sector();
+        let last = self.target.size().0 / sector as u64 - 1;
+        let key = u64::from(std::process::id()) ^ self.target.size().0.rotate_left(17);
+        let places = (1..=PROBES).map(|i| u128::from(last) * u128::from(i) / u128::from(PROBES));
+        let places: Vec<u64> = places.filter_map(|lba| u64::try_from(lba).ok()).collect();
+        let mut block = Aligned::new(sector);
+        for lba in &places {
+            keyed(&mut block, key, *lba);
+            self.write(lba * sector as u64, &block)?;
+        }
+        self.sync()?;
+        self.forget()?;
+        let mut expected = vec![0; sector];
+        for lba in &places {
+            let offset = lba * sector as u64;
+            self.read(offset, &mut block)?;
+            keyed(&mut expected, key, *lba);
+            if *block != *expected {
+                return Err(Failure::Counterfeit { size: self.target.size(), offset });
+            }
+        }
+        block.fill(0);
+        places.iter().try_for_each(|lba| self.write(lba * sector as u64, &block))
+    }
+
+    /// One of the writers: takes parts until there are none, or until one of them failed.
+    fn write_parts(&self, shared: &Shared) {
+        let mut old = Aligned::new(if self.update { CHUNK } else { 0 });
+        while let Some(part) = self.queue.take() {
+            if part.offset == 0 {
+                *shared.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
+                self.progress.add(CHUNK);
+                continue;
+            }
+            if let Err(failure) = self.write_part(&part, &mut old, shared) {
+                shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                self.queue.close();
+            }
+            self.progress.add(part.length);
+        }
+    }
+
+    fn write_part(&self, part: &Chunk, old: &mut Aligned, shared: &Shared) -> Result<(), Failure> {
+        let bytes = part.sectors(self.sector());
+        let end = part.offset.saturating_add(bytes.len() as u64);
+        let size = self.target.size();
+        if end > size.0 {
+            return Err(Failure::TooLarge { size, needed: aegis_hw::Bytes(end) });
+        }
+        if self.update {
+            let old = &mut old[..bytes.len()];
+            self.read(part.offset, old)?;
+            if old == bytes {
+                return Ok(());
+            }
+        }
+        self.write(part.offset, bytes)?;
+        shared.written.fetch_add(part.length as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Failure> {
+        self.progress.enter(Phase::Flush);
+        self.sync()?;
+        self.forget()
+    }
+
+    /// Reads everything but the head and compares. One thread reads while this one computes.
+    fn verify(&self, summary: &Summary, head: &Chunk) -> Result<(), Failure> {
+        self.progress.enter(Phase::Verify);
+        let (full, parts) = sync_channel::<Result<(u64, Aligned, usize), Failure>>(2);
+        let (empty, buffers) = sync_channel(3);
+        for _ in 0..3 {
+            let _ = empty.try_send(Aligned::new(CHUNK));
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(head.bytes());
+        let mut differs = None;
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut offset = HEAD;
+                while offset < summary.length {
+                    let Ok(mut buffer) = buffers.recv() else { return };
+                    let length = usize::try_from(summary.length - offset).unwrap_or(CHUNK).min(CHUNK);
+                    let sectors = length.next_multiple_of(self.sector()).min(CHUNK);
+                    let read = if self.stopped() {
+                        Err(Failure::Cancelled)
+                    } else {
+                        self.read(offset, &mut buffer[..sectors])
+                    };
+                    if full.send(read.map(|()| (offset, buffer, length))).is_err() {
+                        return;
+                    }
+                    offset += length as u64;
+                }
+            });
+            for part in parts {
+                let (offset, buffer, length) = part?;
+                hasher.update(&buffer[..length]);
+                let known = usize::try_from(offset / HEAD).ok().and_then(|i| summary.parts.get(i));
+                if differs.is_none() && known != Some(&crc32fast::hash(&buffer[..length])) {
+                    differs = Some(offset);
+                }
+                self.progress.add(length);
+                let _ = empty.try_send(buffer);
+            }
+            Ok(())
+        })?;
+        match (differs, hasher.finish() == summary.sha256) {
+            (None, true) => Ok(()),
+            (offset, _) => Err(Failure::ReadBack { offset: offset.unwrap_or(0) }),
+        }
+    }
+
+    /// Makes the device a medium, last of all.
+    fn finish(&self, head: &Chunk) -> Result<(), Failure> {
+        self.progress.enter(Phase::Finish);
+        let bytes = head.sectors(self.sector());
+        let compared = self.write_head(bytes).and_then(|()| {
+            let mut found = Aligned::new(bytes.len());
+            self.read(0, &mut found)?;
+            if *found == *bytes { Ok(()) } else { Err(Failure::ReadBack { offset: 0 }) }
+        });
+        if compared.is_err() {
+            // As far as the device still takes it, it must not look complete.
+            let zeros = Aligned::new(bytes.len());
+            let _ = self.target.write_at(0, &zeros).and_then(|()| self.target.sync());
+        }
+        compared
+    }
+
+    fn write_head(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(0, bytes)?;
+        self.sync()?;
+        self.forget()?;
+        // A kernel that is busy with the disk reads the table later.
+        let _ = self.target.reread_table();
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+        self.persist("read", offset, || self.target.read_at(offset, buffer))
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.persist("write", offset, || self.target.write_at(offset, bytes))
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
+        self.persist("flush", 0, || self.target.sync())
+    }
+
+    fn forget(&self) -> Result<(), Failure> {
+        self.persist("read", 0, || self.target.forget_cache())
+    }
+
+    /// Tries again after an error that can pass; a device that is gone does not come back to this descriptor.
+    fn persist(
+        &self,
+        operation: &'static str,
+        offset: u64,
+        mut work: impl FnMut() -> Result<(), aegis_hw::Error>,
+    ) -> Result<(), Failure> {
+        let mut attempt = 1;
+        loop {
+            if self.stopped() {
+                return Err(Failure::Cancelled);
+            }
+            match self.progress.given_up.load(Ordering::Relaxed) {
+                0 => {}
+                seconds => return Err(Failure::Stalled { seconds }),
+            }
+            self.progress.busy.fetch_add(1, Ordering::Relaxed);
+            let result = work();
+            self.progress.busy.fetch_sub(1, Ordering::Relaxed);
+            match result {
+                Ok(()) => return Ok(()),
+                Err(source) if attempt >= ATTEMPTS || !passes(&source) => {
+                    return Err(Failure::Device { operation, offset, source });
+                }
+                Err(_passing) => thread::sleep(Duration::from_millis(100) * 2u32.pow(attempt)),
+            }
+            attempt += 1;
+        }
+    }
+}
+
+/// Whether an error of a device may be gone at the next attempt.
+fn passes(error: &aegis_hw::Error) -> bool {
+    let aegis_hw::Error::Io { source, .. } = error else { return false };
+    matches!(source.raw_os_error(), Some(libc::EIO | libc::EBUSY | libc::EAGAIN | libc::ETIMEDOUT))
+}
+
+/// A block that no other place has.
+fn keyed(block: &mut [u8], key: u64, lba: u64) {
+    // SplitMix64 (Steele, Lea, Flood 2014), seeded by key and place.
+    let mut state = key ^ lba.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for word in block.chunks_exact_mut(8) {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes());
+    }
+}

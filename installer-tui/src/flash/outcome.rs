@@ -1,0 +1,194 @@
+//! What is reported while devices are written, and what they end as.
+
+use std::{fmt, io};
+
+use aegis_core::hex::Digest;
+use aegis_hw::Bytes;
+use serde::Serialize;
+
+/// What a device is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Old tables are removed, and the capacity is tried.
+    Check,
+    /// The image is written.
+    Write,
+    /// What the device holds in memory is written out.
+    Flush,
+    /// The device is read and compared.
+    Verify,
+    /// The first mebibyte is written, flushed and compared.
+    Finish,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Check => "checking",
+            Self::Write => "writing",
+            Self::Flush => "flushing",
+            Self::Verify => "verifying",
+            Self::Finish => "finishing",
+        })
+    }
+}
+
+/// What an image turned out to be when it was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Bytes.
+    pub length: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+    /// CRC-32 of each [`super::buffer::CHUNK`], to say where a device differs.
+    #[serde(skip)]
+    pub parts: Vec<u32>,
+}
+
+/// Why a device was not completed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The device failed.
+    Device {
+        /// What was tried, such as `write`.
+        operation: &'static str,
+        /// Where, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: aegis_hw::Error,
+    },
+    /// The image cannot be read or decoded.
+    Image {
+        /// Where in the decoded image, in bytes.
+        offset: u64,
+        /// What the system or the decoder said.
+        source: io::Error,
+    },
+    /// The image is not the expected one.
+    Digest {
+        /// What says so, such as a file of sums.
+        by: String,
+        /// Expected.
+        expected: Digest,
+        /// Found.
+        found: Digest,
+    },
+    /// The image is longer than the device.
+    TooLarge {
+        /// Size of the device.
+        size: Bytes,
+        /// What is needed at least.
+        needed: Bytes,
+    },
+    /// The device does not keep what is written beyond a place: it has less memory than it says.
+    Counterfeit {
+        /// Size that it says.
+        size: Bytes,
+        /// First place, in bytes, that does not keep its content.
+        offset: u64,
+    },
+    /// The device reads back differently.
+    ReadBack {
+        /// First part that differs, in bytes.
+        offset: u64,
+    },
+    /// Nothing moved for a long time.
+    Stalled {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// It was asked for.
+    Cancelled,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device { operation, offset, .. } => {
+                write!(f, "cannot {operation} the device at byte {offset}")
+            }
+            Self::Image { offset, .. } => write!(f, "the image is not readable at byte {offset}"),
+            Self::Digest { by, expected, found } => {
+                write!(f, "the image is not the one that {by} names: expected {expected}, found {found}")
+            }
+            Self::TooLarge { size, needed } => {
+                write!(f, "the image has at least {needed}, the device {size}")
+            }
+            Self::Counterfeit { size, offset } => {
+                write!(f, "the device says that it has {size} and keeps nothing at byte {offset}")
+            }
+            Self::ReadBack { offset } => write!(f, "the device reads back differently from byte {offset} on"),
+            Self::Stalled { seconds } => write!(f, "the device did nothing for {seconds} s"),
+            Self::Cancelled => f.write_str("stopped on request"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Device { source, .. } => Some(source),
+            Self::Image { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl aegis_core::report::Hint for Failure {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Device { .. } | Self::Stalled { .. } => {
+                "try another port without a hub; if it fails again, use another stick"
+            }
+            Self::Image { .. } | Self::Digest { .. } => "get the image again",
+            Self::TooLarge { .. } => "use a larger device",
+            Self::Counterfeit { .. } => "give it back: its capacity is forged or it is worn out",
+            Self::ReadBack { .. } => "use another stick; this one does not keep what is written to it",
+            Self::Cancelled => return None,
+        };
+        Some(text.into())
+    }
+}
+
+/// What a device ended as.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The whole image is on it and was read back.
+    Complete {
+        /// Bytes of the image.
+        length: u64,
+        /// SHA-256 of what was read back.
+        sha256: Digest,
+        /// Bytes that were written; fewer than the image has when only what differed was.
+        written: u64,
+        /// How long it took, in milliseconds.
+        ms: u64,
+    },
+    /// Not a byte of it was changed.
+    Untouched(Failure),
+    /// Its former content is gone, and it does not look like a medium.
+    NotBootable(Failure),
+}
+
+/// A report about one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Place of the device in the order.
+    pub device: usize,
+    /// Number of this report, counted over all devices.
+    pub seq: u64,
+    /// What it is at.
+    pub phase: Phase,
+    /// Bytes so far in this phase.
+    pub bytes: u64,
+    /// Bytes of this phase in all, where that is known.
+    pub total: Option<u64>,
+    /// Bytes a second, over the last seconds.
+    pub rate: u64,
+    /// Seconds until the phase ends.
+    pub eta: Option<u64>,
+    /// Seconds for which the device did not answer, when these are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<u64>,
+}

@@ -1,0 +1,249 @@
+//! Images on their way to devices that behave, and to others that do not.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "flash/sick.rs"]
+mod sick;
+
+use std::{
+    io::{self, Cursor, Read},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use aegis_core::crypto::Sha256;
+use aegis_installer::flash::{self, Event, Failure, Image, Options, Order, Outcome, Phase, Target};
+use sick::{MIB, Memory};
+
+/// An image in memory, which may break off.
+struct Bytes {
+    data: Vec<u8>,
+    known: bool,
+    breaks_at: Option<usize>,
+}
+
+impl Bytes {
+    fn new(length: usize) -> Self {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        Self { data: (0..length).map(|_| next()).collect(), known: true, breaks_at: None }
+    }
+}
+
+struct Breaking(Cursor<Vec<u8>>, Option<usize>);
+
+impl Read for Breaking {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.1.map_or(usize::MAX, |at| at - usize::try_from(self.0.position()).unwrap());
+        if left == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is damaged"));
+        }
+        let n = buffer.len().min(left);
+        self.0.read(&mut buffer[..n])
+    }
+}
+
+impl Image for Bytes {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Breaking(Cursor::new(self.data.clone()), self.breaks_at)))
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.known.then_some(self.data.len() as u64)
+    }
+}
+
+fn write(image: &Bytes, devices: &[&Memory], options: Options) -> Vec<Outcome> {
+    write_watched(image, devices, options, &mut |_| true)
+}
+
+fn write_watched(
+    image: &Bytes,
+    devices: &[&Memory],
+    options: Options,
+    observer: &mut dyn FnMut(Event) -> bool,
+) -> Vec<Outcome> {
+    let targets: Vec<Box<Target>> = devices.iter().map(|d| Box::new((*d).clone()) as Box<Target>).collect();
+    flash::flash(&Order { image, targets: &targets, options }, observer)
+}
+
+/// Nothing takes the device for a medium.
+fn assert_blank_head(device: &Memory) {
+    assert!(device.content()[..MIB].iter().all(|byte| *byte == 0), "the head is not blank");
+}
+
+#[test]
+fn an_image_of_any_length_arrives_and_nothing_else_changes() {
+    for length in [1, 511, 512, MIB - 1, MIB, MIB + 1, 3 * MIB, 12 * MIB + 700] {
+        for known in [true, false] {
+            let image = Bytes { known, ..Bytes::new(length) };
+            let device = Memory::new(16 * MIB, 512);
+            let outcomes = write(&image, &[&device], Options::default());
+            let [Outcome::Complete { length: told, sha256, .. }] = outcomes.as_slice() else {
+                panic!("{length}: {outcomes:?}")
+            };
+            assert_eq!((*told, *sha256), (length as u64, Sha256::of(&image.data)));
+            let content = device.content();
+            assert!(content[..length] == image.data, "{length}");
+            let padded = length.next_multiple_of(512);
+            assert!(content[length..padded].iter().all(|byte| *byte == 0));
+            // Beyond the image only tables and the places of the capacity test may change, and only to zeros.
+            assert!(content[padded..].iter().all(|byte| [0, Memory::OLD].contains(byte)));
+        }
+    }
+}
+
+#[test]
+fn sectors_of_4096_bytes() {
+    let image = Bytes::new(2 * MIB + 5000);
+    let device = Memory::new(8 * MIB, 4096);
+    assert!(matches!(write(&image, &[&device], Options::default())[..], [Outcome::Complete { .. }]));
+    assert_eq!(device.content()[..image.data.len()], image.data);
+}
+
+#[test]
+fn a_device_that_is_too_small_is_not_touched() {
+    let image = Bytes::new(5 * MIB);
+    let device = Memory::new(4 * MIB, 512);
+    let outcomes = write(&image, &[&device], Options::default());
+    assert!(matches!(outcomes[..], [Outcome::Untouched(Failure::TooLarge { .. })]), "{outcomes:?}");
+    assert!(device.content().iter().all(|byte| *byte == Memory::OLD));
+    // Where the length is not known before, the end of the device ends it.
+    let outcomes = write(&Bytes { known: false, ..image }, &[&device], Options::default());
+    assert!(matches!(outcomes[..], [Outcome::NotBootable(Failure::TooLarge { .. })]), "{outcomes:?}");
+    assert_blank_head(&device);
+}
+
+#[test]
+fn a_wrong_digest_leaves_nothing_that_starts() {
+    let image = Bytes::new(5 * MIB);
+    let device = Memory::new(8 * MIB, 512);
+    let expected = Some((Sha256::of(b"another"), "SHA256SUMS".to_owned()));
+    let outcomes = write(&image, &[&device], Options { expected, ..Options::default() });
+    assert!(
+        matches!(&outcomes[..], [Outcome::NotBootable(Failure::Digest { by, .. })] if by == "SHA256SUMS")
+    );
+    assert_blank_head(&device);
+    let expected = Some((Sha256::of(&image.data), "SHA256SUMS".to_owned()));
+    let outcomes = write(&image, &[&device], Options { expected, ..Options::default() });
+    assert!(matches!(outcomes[..], [Outcome::Complete { .. }]));
+}
+
+#[test]
+fn an_image_that_breaks_off_is_told_with_its_place() {
+    let image = Bytes { breaks_at: Some(3 * MIB + 100), ..Bytes::new(5 * MIB) };
+    let device = Memory::new(8 * MIB, 512);
+    let outcomes = write(&image, &[&device], Options::default());
+    let [Outcome::NotBootable(Failure::Image { offset, source })] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!((*offset, source.to_string().as_str()), (3 * MIB as u64, "the archive is damaged"));
+    assert_blank_head(&device);
+}
+
+#[test]
+fn a_device_that_changes_what_it_keeps_is_found_out() {
+    for at in [MIB + 5, 4 * MIB, 5 * MIB - 700, 100] {
+        let image = Bytes::new(5 * MIB);
+        let device = Memory::new(8 * MIB, 512);
+        device.sick.lock().unwrap().flips = Some(at);
+        let outcomes = write(&image, &[&device], Options::default());
+        let [Outcome::NotBootable(Failure::ReadBack { offset })] = &outcomes[..] else {
+            panic!("{at}: {outcomes:?}")
+        };
+        assert_eq!(*offset, (at / MIB * MIB) as u64);
+        assert_blank_head(&device);
+    }
+}
+
+#[test]
+fn a_forged_capacity_is_found_before_the_image_is_written() {
+    for real in [3 * MIB, 7 * MIB] {
+        let image = Bytes::new(2 * MIB);
+        let device = Memory::new(8 * MIB, 512);
+        device.sick.lock().unwrap().wraps = Some(real);
+        let outcomes = write(&image, &[&device], Options::default());
+        assert!(matches!(outcomes[..], [Outcome::NotBootable(Failure::Counterfeit { .. })]), "{outcomes:?}");
+    }
+}
+
+#[test]
+fn errors_that_pass_are_tried_again_and_others_are_told() {
+    let image = Bytes::new(5 * MIB);
+    let device = Memory::new(8 * MIB, 512);
+    device.sick.lock().unwrap().fails = Some((2 * MIB, libc::EIO, 2));
+    assert!(matches!(write(&image, &[&device], Options::default())[..], [Outcome::Complete { .. }]));
+    device.sick.lock().unwrap().fails = Some((2 * MIB, libc::ENODEV, u32::MAX));
+    let outcomes = write(&image, &[&device], Options::default());
+    let [Outcome::NotBootable(Failure::Device { operation: "write", offset, .. })] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(*offset, 2 * MIB as u64);
+    assert_blank_head(&device);
+}
+
+#[test]
+fn one_bad_device_harms_no_other() {
+    let image = Bytes::new(20 * MIB);
+    let devices: Vec<_> = (0..4).map(|_| Memory::new(32 * MIB, 512)).collect();
+    devices[1].sick.lock().unwrap().fails = Some((6 * MIB, libc::ENODEV, u32::MAX));
+    devices[2].sick.lock().unwrap().flips = Some(9 * MIB);
+    let outcomes = write(&image, &devices.iter().collect::<Vec<_>>(), Options::default());
+    assert!(matches!(
+        &outcomes[..],
+        [
+            Outcome::Complete { .. },
+            Outcome::NotBootable(Failure::Device { .. }),
+            Outcome::NotBootable(Failure::ReadBack { .. }),
+            Outcome::Complete { .. },
+        ]
+    ));
+    assert!(devices[3].content()[..image.data.len()] == image.data);
+}
+
+/// The fast device is through before the slow one is: it does not wait for it.
+#[test]
+fn a_slow_device_gets_a_feed_of_its_own() {
+    let image = Bytes::new(40 * MIB);
+    let (fast, slow) = (Memory::new(48 * MIB, 512), Memory::new(48 * MIB, 512));
+    slow.sick.lock().unwrap().delay = Duration::from_millis(120);
+    let mut finished_at = None;
+    let outcomes = write_watched(&image, &[&fast, &slow], Options::default(), &mut |event| {
+        if event.device == 1 && fast.content_is(&image.data) {
+            finished_at.get_or_insert((event.phase, event.bytes));
+        }
+        true
+    });
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Complete { .. })), "{outcomes:?}");
+    assert!(slow.content()[..image.data.len()] == image.data);
+    let (phase, bytes) = finished_at.expect("the fast device was not ready first");
+    assert!(phase <= Phase::Write && bytes < 36 * MIB as u64, "{phase:?} {bytes}");
+}
+
+#[test]
+fn an_update_writes_only_what_differs() {
+    let mut image = Bytes::new(20 * MIB);
+    let device = Memory::new(32 * MIB, 512);
+    write(&image, &[&device], Options::default());
+    image.data[7 * MIB + 3] ^= 1;
+    let options = Options { update: true, ..Options::default() };
+    device.sick.lock().unwrap().written.store(0, Ordering::Relaxed);
+    let outcomes = write(&image, &[&device], options);
+    let [Outcome::Complete { written, .. }] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(*written, MIB as u64);
+    // The head is taken away first and put back last.
+    assert_eq!(device.sick.lock().unwrap().written.load(Ordering::Relaxed), 3 * MIB);
+    assert!(device.content_is(&image.data));
+}
+
+#[test]
+fn stopping_leaves_nothing_that_starts() {
+    let image = Bytes::new(40 * MIB);
+    let device = Memory::new(48 * MIB, 512);
+    device.sick.lock().unwrap().delay = Duration::from_millis(50);
+    let outcomes = write_watched(&image, &[&device], Options::default(), &mut |event| event.bytes < 2 << 20);
+    assert!(matches!(outcomes[..], [Outcome::NotBootable(Failure::Cancelled)]), "{outcomes:?}");
+    assert_blank_head(&device);
+}

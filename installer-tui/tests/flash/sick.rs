@@ -1,0 +1,135 @@
+//! A device in memory, with the illnesses of sticks.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use aegis_hw::{
+    Bytes, Error,
+    target::{Target, Window},
+};
+
+pub(crate) const MIB: usize = 1 << 20;
+
+/// What is wrong with a device.
+#[derive(Debug, Default)]
+pub(crate) struct Sickness {
+    /// The byte that reads back differently.
+    pub(crate) flips: Option<usize>,
+    /// There is only so much memory; what is written beyond it ends at its start.
+    pub(crate) wraps: Option<usize>,
+    /// Writes at this place fail with this error, so many times.
+    pub(crate) fails: Option<(usize, i32, u32)>,
+    /// Time that a write takes.
+    pub(crate) delay: Duration,
+    /// Bytes that were written.
+    pub(crate) written: AtomicUsize,
+}
+
+/// A device in memory; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    data: Arc<Mutex<Vec<u8>>>,
+    size: usize,
+    sector: u32,
+    pub(crate) sick: Arc<Mutex<Sickness>>,
+}
+
+impl Memory {
+    /// What a new device is full of.
+    pub(crate) const OLD: u8 = 0x5a;
+
+    pub(crate) fn new(size: usize, sector: u32) -> Self {
+        let data = Arc::new(Mutex::new(vec![Self::OLD; size]));
+        Self { data, size, sector, sick: Arc::default() }
+    }
+
+    pub(crate) fn content(&self) -> Vec<u8> {
+        self.data.lock().unwrap().clone()
+    }
+
+    /// Whether it begins with an image.
+    pub(crate) fn content_is(&self, image: &[u8]) -> bool {
+        self.data.lock().unwrap()[..image.len()] == *image
+    }
+
+    /// The real places of a range; direct I/O is aligned.
+    fn place(&self, offset: u64, buffer: &[u8]) -> Result<usize, Error> {
+        let sector = self.sector as usize;
+        let offset = usize::try_from(offset).unwrap();
+        assert_eq!((offset % sector, buffer.len() % sector), (0, 0), "direct I/O is aligned");
+        assert_eq!(buffer.as_ptr().align_offset(sector), 0, "direct I/O is aligned");
+        if offset + buffer.len() > self.size {
+            return Err(self.error("write", libc::ENOSPC));
+        }
+        Ok(self.sick.lock().unwrap().wraps.map_or(offset, |real| offset % real))
+    }
+
+    fn error(&self, operation: &'static str, code: i32) -> Error {
+        Error::Io { operation, path: self.path().into(), source: io::Error::from_raw_os_error(code) }
+    }
+}
+
+impl Target for Memory {
+    fn path(&self) -> &Path {
+        Path::new("/dev/memory")
+    }
+
+    fn size(&self) -> Bytes {
+        Bytes(self.size as u64)
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.sector
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        let place = self.place(offset, buffer)?;
+        let end = place + buffer.len();
+        buffer.copy_from_slice(&self.data.lock().unwrap()[place..end]);
+        if let Some(at) = self.sick.lock().unwrap().flips.filter(|at| (place..end).contains(at)) {
+            buffer[at - place] ^= u8::from(buffer[at - place] != 0);
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
+        let place = self.place(offset, buffer)?;
+        let delay = {
+            let mut sick = self.sick.lock().unwrap();
+            if let Some((at, code, times)) = &mut sick.fails {
+                if (place..place + buffer.len()).contains(at) && *times > 0 && buffer.len() == MIB {
+                    *times -= 1;
+                    return Err(self.error("write", *code));
+                }
+            }
+            sick.written.fetch_add(buffer.len(), Ordering::Relaxed);
+            sick.delay
+        };
+        std::thread::sleep(delay);
+        self.data.lock().unwrap()[place..place + buffer.len()].copy_from_slice(buffer);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn forget_cache(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn reread_table(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn window(&self, _offset: u64, _size: Bytes) -> Result<Window, Error> {
+        Err(self.error("make a window of", libc::ENOTSUP))
+    }
+}
