@@ -1,6 +1,7 @@
 //! The command line.
 
 mod devices;
+mod flash;
 mod hardware;
 mod install;
 mod lines;
@@ -85,6 +86,9 @@ enum Command {
     /// Installs without questions, as an answer file says.
     Install(install::InstallArgs),
 
+    /// Writes an image to sticks or other devices, and reads it back.
+    Flash(flash::FlashArgs),
+
     /// Lists the disks, with the reasons against those that are not offered.
     Devices(devices::DevicesArgs),
 
@@ -104,6 +108,7 @@ pub fn run() -> Result<u8, Error> {
     match &args.command {
         None => return screens(&args),
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
+        Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
         Some(Command::Hardware(hardware)) => hardware::run(&args.paths.tree(), hardware)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,

@@ -8,7 +8,7 @@ use aegis_core::{
     slot::TrailerError,
 };
 
-use crate::{answers::Problem, apply::Step};
+use crate::{answers::Problem, apply::Step, flash::Failure};
 
 /// Why an installation was not possible.
 #[derive(Debug)]
@@ -81,6 +81,36 @@ pub enum Error {
         expected: String,
         /// What was written.
         found: String,
+    },
+    /// An image is in a format that is not read.
+    ImageFormat {
+        /// The file.
+        path: PathBuf,
+        /// The format's name.
+        format: &'static str,
+    },
+    /// A file of digests does not serve.
+    Sums {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as a clause whose subject is the file.
+        problem: &'static str,
+    },
+    /// An image was not written to a device, which is in the state that is named.
+    Flash {
+        /// The device.
+        device: PathBuf,
+        /// What is on it now.
+        disk: DiskState,
+        /// What failed.
+        source: Box<Failure>,
+    },
+    /// Some of several devices were not written; what failed was told for each.
+    FlashSome {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
     },
     /// The image's account files are not as passwd(5) describes them.
     Accounts(String),
@@ -191,6 +221,12 @@ impl fmt::Display for Error {
             Self::Confirmation { expected, found } => {
                 write!(f, "the disk is confirmed by `{expected}`, the answers say `{found}`")
             }
+            Self::ImageFormat { path, format } => {
+                write!(f, "{} is an archive or image of the format {format}, which is not read", path.display())
+            }
+            Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
+            Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
             Self::Accounts(what) => write!(f, "the image's account files are not usable: {what}"),
             Self::Password => f.write_str("the password cannot be hashed"),
             Self::Program { name, status, output } => write!(f, "{name} ended with {status}: {output}"),
@@ -215,6 +251,7 @@ impl std::error::Error for Error {
             Self::Trailer(source) => Some(source),
             Self::AnswerSyntax { source, .. } => Some(source.as_ref()),
             Self::Step { source, .. } => Some(source.as_ref()),
+            Self::Flash { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }
@@ -225,6 +262,10 @@ impl Hint for Error {
         let text = match self {
             Self::Disk(error) => return error.hint(),
             Self::Step { source, .. } => return source.hint(),
+            Self::Flash { source, .. } => return source.hint(),
+            Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
+            Self::Sums { .. } => "get the file of sums again from where the image comes from, or give --sha256",
+            Self::FlashSome { .. } => "see above for each device; the others are complete",
             Self::Manifest(_)
             | Self::Edition(_)
             | Self::NotListed(_)
@@ -237,7 +278,7 @@ impl Hint for Error {
             }
             Self::Selector { .. } => "name the disk by its serial; `aegis-installer devices` lists the disks",
             Self::Refused { .. } => "choose another disk",
-            Self::Confirmation { .. } => "compare model and serial of the disk, then write it as `confirm`",
+            Self::Confirmation { .. } => "compare model and serial of the disk, then confirm it by its serial",
             Self::Staging { .. } => {
                 "the machine has too little memory; add some, or give --staging a directory on another disk"
             }

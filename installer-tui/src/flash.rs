@@ -12,8 +12,13 @@ mod device;
 pub mod engine;
 mod feed;
 pub mod format;
+pub mod image;
 pub mod outcome;
+pub mod plan;
+mod run;
 pub mod sums;
 
 pub use engine::{Image, Options, Order, Target, flash};
 pub use outcome::{Event, Failure, Outcome, Phase, Summary};
+pub use plan::FlashPlan;
+pub use run::run;
