@@ -218,11 +218,18 @@ impl fmt::Display for Error {
                 list(f, all)
             }
             Self::Refused { disk, reasons } => write!(f, "{disk} is not used: {}", reasons.join("; ")),
+            Self::Confirmation { expected, found } if found.is_empty() => {
+                write!(f, "the disk is confirmed by `{expected}`, and nothing was given")
+            }
             Self::Confirmation { expected, found } => {
-                write!(f, "the disk is confirmed by `{expected}`, the answers say `{found}`")
+                write!(f, "the disk is confirmed by `{expected}`, not by `{found}`")
             }
             Self::ImageFormat { path, format } => {
-                write!(f, "{} is an archive or image of the format {format}, which is not read", path.display())
+                write!(
+                    f,
+                    "{} is an archive or image of the format {format}, which is not read",
+                    path.display()
+                )
             }
             Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
             Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
@@ -264,7 +271,9 @@ impl Hint for Error {
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } => return source.hint(),
             Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
-            Self::Sums { .. } => "get the file of sums again from where the image comes from, or give --sha256",
+            Self::Sums { .. } => {
+                "get the file of sums again from where the image comes from, or give --sha256"
+            }
             Self::FlashSome { .. } => "see above for each device; the others are complete",
             Self::Manifest(_)
             | Self::Edition(_)
@@ -278,7 +287,9 @@ impl Hint for Error {
             }
             Self::Selector { .. } => "name the disk by its serial; `aegis-installer devices` lists the disks",
             Self::Refused { .. } => "choose another disk",
-            Self::Confirmation { .. } => "compare model and serial of the disk, then confirm it by its serial",
+            Self::Confirmation { .. } => {
+                "compare model and serial of the disk, then confirm it by its serial"
+            }
             Self::Staging { .. } => {
                 "the machine has too little memory; add some, or give --staging a directory on another disk"
             }

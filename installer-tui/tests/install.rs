@@ -235,13 +235,7 @@ fn refusals_leave_the_disk_as_it_was() {
         assert!(before == read_at(&disk, 0, 1 << 20));
     };
     check("aegis-test.img", 4 * GIB, ("", ""), 3, "the disk has 4.0 GiB");
-    check(
-        "other.img",
-        8 * GIB,
-        ("", ""),
-        3,
-        "the disk is confirmed by `other.img`, the answers say `aegis-test.img`",
-    );
+    check("other.img", 8 * GIB, ("", ""), 3, "the disk is confirmed by `other.img`, not by `aegis-test.img`");
     check("aegis-test.img", 8 * GIB, ("confirm = \"aegis-test.img\"", ""), 2, "confirm is missing");
     check("aegis-test.img", 8 * GIB, ("hostname", "hostnam"), 2, "unknown field");
     check(

@@ -80,8 +80,8 @@ impl ImageFile {
             let source = io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty");
             return Err(Error::io("use as an image", path)(source));
         }
-        let format = Format::detect(&start)
-            .map_err(|format| Error::ImageFormat { path: path.into(), format })?;
+        let format =
+            Format::detect(&start).map_err(|format| Error::ImageFormat { path: path.into(), format })?;
         let expected = expected(path, format, authority)?;
         Ok(Self { path: path.into(), format, size: data.len(), expected })
     }
@@ -112,10 +112,10 @@ fn expected(path: &Path, format: Format, authority: &Authority) -> Result<Option
                 PathBuf::from(name)
             });
             for file in own.into_iter().chain(BESIDE.map(|name| directory.join(name))) {
-                if file.is_file() {
-                    if let Some(expected) = named_in(&file, path, format)? {
-                        return Ok(Some(expected));
-                    }
+                if file.is_file()
+                    && let Some(expected) = named_in(&file, path, format)?
+                {
+                    return Ok(Some(expected));
                 }
             }
             Ok(None)

@@ -69,9 +69,10 @@ impl FlashPlan {
         }
         match left.first() {
             None => Ok(()),
-            Some(word) => {
-                Err(Error::Confirmation { expected: "the chosen devices alone".into(), found: (*word).clone() })
-            }
+            Some(word) => Err(Error::Confirmation {
+                expected: "the chosen devices alone".into(),
+                found: (*word).clone(),
+            }),
         }
     }
 }

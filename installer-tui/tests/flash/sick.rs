@@ -103,11 +103,13 @@ impl Target for Memory {
         let place = self.place(offset, buffer)?;
         let delay = {
             let mut sick = self.sick.lock().unwrap();
-            if let Some((at, code, times)) = &mut sick.fails {
-                if (place..place + buffer.len()).contains(at) && *times > 0 && buffer.len() == MIB {
-                    *times -= 1;
-                    return Err(self.error("write", *code));
-                }
+            if let Some((at, code, times)) = &mut sick.fails
+                && (place..place + buffer.len()).contains(at)
+                && *times > 0
+                && buffer.len() == MIB
+            {
+                *times -= 1;
+                return Err(self.error("write", *code));
             }
             sick.written.fetch_add(buffer.len(), Ordering::Relaxed);
             sick.delay

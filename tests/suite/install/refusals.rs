@@ -31,7 +31,7 @@ pub(crate) fn check(shell: &mut Shell<'_>) -> TestResult {
     );
     let (status, output) = shell.status(&command, patience(120))?;
     assert_eq!(status, 3, "{output}");
-    assert!(joined(&output).contains(&format!("confirmed by `{DISK}`, the answers say `OTHER`")), "{output}");
+    assert!(joined(&output).contains(&format!("confirmed by `{DISK}`, not by `OTHER`")), "{output}");
     check_list(shell)
 }
 
