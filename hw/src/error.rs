@@ -7,7 +7,9 @@ use aegis_core::{
     report::{Hint, exit},
 };
 
-use crate::units::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{text::Shown, units::Bytes};
 
 /// Why a disk could not be read, planned or written.
 #[derive(Debug)]
@@ -138,3 +140,42 @@ impl Hint for Error {
         }
     }
 }
+
+/// Why a library is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "problem")]
+pub enum LoadError {
+    /// It is not installed.
+    Absent {
+        /// Name of the library.
+        library: String,
+    },
+    /// It is there and cannot be loaded.
+    Unloadable {
+        /// Name of the library.
+        library: String,
+        /// What the dynamic loader said.
+        reason: String,
+    },
+    /// It lacks a function that every version has which this program knows.
+    Incomplete {
+        /// Name of the library.
+        library: String,
+        /// The function.
+        function: String,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent { library } => write!(f, "{library} is not installed"),
+            Self::Unloadable { library, reason } => {
+                write!(f, "{library} cannot be loaded: {}", Shown(reason))
+            }
+            Self::Incomplete { library, function } => write!(f, "{library} lacks {}", Shown(function)),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}

@@ -1,18 +1,25 @@
 //! Graphics devices, what drives them, and which videos they encode.
 //!
-//! What is said here is by table: the device's ids are looked up in `data/video-engines.txt`. The table says what a chip
-//! may have; whether its driver is the one that can use it is read from sysfs. A device that is not in the table is
+//! A device's ids are looked up in `data/video-engines.txt`: the table says what a chip may have. The driver that is bound
+//! says what it has, when it is asked: NVML and NVENC, the kernel, VA-API. A device that is not in the table is
 //! unknown, not without an encoder.
 
+pub mod answer;
+#[cfg(feature = "dynamic")]
+pub mod ask;
+pub mod drivers;
 mod names;
+mod sessions;
 mod table;
-
-use std::fmt;
+mod verdict;
 
 pub use names::{Names, PCI_IDS};
 use serde::Serialize;
+pub use sessions::Sessions;
 pub use table::{Count, Entry};
+pub use verdict::{Disagreement, Encoder, Evidence, Verdict};
 
+use self::answer::{Asked, Source};
 use crate::{error::Error, tree::Tree};
 
 /// A graphics device.
@@ -28,51 +35,23 @@ pub struct Gpu {
     pub name: Option<String>,
     /// The kernel's driver that is bound to it.
     pub driver: Option<String>,
+    /// Version of that driver, where it has one of its own.
+    pub driver_version: Option<String>,
+    /// Its render node below `/dev/dri`.
+    pub node: Option<String>,
     /// The firmware shows its messages on it.
     pub boot_display: bool,
     /// What the table knows of its chip.
     pub chip: Option<Entry>,
+    /// Who was asked about it, and what came of it.
+    pub asked: Vec<Asked>,
     /// Whether its encoder can be used.
-    pub encoder: Encoder,
+    pub encoder: Verdict,
+    /// How many encoders programs may open at once; `None` where nobody has said.
+    pub sessions: Option<Sessions>,
 }
 
-/// Whether videos can be encoded by a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub enum Encoder {
-    /// It has none.
-    None,
-    /// Its maker disabled it in this product.
-    Disabled,
-    /// It has one, and the driver that can use it is bound.
-    Ready,
-    /// It has one, and cannot be used.
-    Unusable {
-        /// The driver that is bound; `None` when there is none.
-        driver: Option<String>,
-        /// Drivers that can use it.
-        needs: Vec<&'static str>,
-    },
-    /// The table does not say.
-    Unknown,
-}
-
-impl fmt::Display for Encoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("no encoder"),
-            Self::Disabled => f.write_str("encoder disabled by the maker"),
-            Self::Ready => f.write_str("encoder ready"),
-            Self::Unusable { driver: Some(driver), needs } => {
-                write!(f, "encoder present, not usable: {driver} drives it, {} is needed", needs.join(" or "))
-            }
-            Self::Unusable { driver: None, needs } => {
-                write!(f, "encoder present, not usable: no driver, {} is needed", needs.join(" or "))
-            }
-            Self::Unknown => f.write_str("encoder unknown"),
-        }
-    }
-}
+const NVIDIA: u16 = 0x10de;
 
 /// First byte of the class of display controllers (PCI Code and ID Assignment Specification, base class 03h): VGA, 3D
 /// and other ones alike. NVIDIA's sound and USB-C functions have other classes.
@@ -98,32 +77,46 @@ fn read(tree: &Tree, address: String, names: &Names) -> Option<Gpu> {
     }
     let (vendor, device) = (u16::try_from(number("vendor")?).ok()?, u16::try_from(number("device")?).ok()?);
     let driver = tree.link_name(&format!("{directory}/driver"));
+    let version = driver.as_ref().and_then(|driver| tree.text(&format!("/sys/module/{driver}/version")));
+    let nodes = tree.list(&format!("{directory}/drm")).unwrap_or_default();
     let chip = table::find(vendor, device);
-    Some(Gpu {
-        encoder: encoder(chip.as_ref(), driver.as_deref()),
+    let mut gpu = Gpu {
+        encoder: verdict::judge(chip.as_ref(), driver.as_deref(), &[]),
         name: names.of(vendor, device),
         boot_display: tree.number(&format!("{directory}/boot_vga")) == Some(1),
+        node: nodes.into_iter().find(|name| is_render_node(name)),
         address,
         vendor,
         device,
         driver,
+        driver_version: version,
         chip,
-    })
+        asked: Vec::new(),
+        sessions: None,
+    };
+    gpu.judge();
+    Some(gpu)
 }
 
-fn encoder(chip: Option<&Entry>, driver: Option<&str>) -> Encoder {
-    let Some(chip) = chip else { return Encoder::Unknown };
-    match chip.encoders {
-        Count::Known { most: 0, .. } => Encoder::None,
-        Count::Disabled => Encoder::Disabled,
-        Count::Unknown => Encoder::Unknown,
-        Count::Known { .. } => {
-            let needs = chip.encoding_drivers();
-            match driver {
-                Some(driver) if needs.contains(&driver) => Encoder::Ready,
-                driver => Encoder::Unusable { driver: driver.map(Into::into), needs },
-            }
-        }
+fn is_render_node(name: &str) -> bool {
+    name.strip_prefix("renderD").is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+impl Gpu {
+    /// Judges again, by everything that is known now.
+    fn judge(&mut self) {
+        self.encoder = verdict::judge(self.chip.as_ref(), self.driver.as_deref(), &self.asked);
+        let encodes = !matches!(self.encoder.state, Encoder::None | Encoder::Disabled | Encoder::Unknown);
+        self.sessions = (self.vendor == NVIDIA && encodes).then(|| self.limit()).flatten();
+    }
+
+    fn limit(&self) -> Option<Sessions> {
+        let nvml = self.asked.iter().find(|asked| asked.source == Source::Nvml);
+        let nvml = nvml.and_then(|asked| asked.answer.as_ref());
+        let name = nvml.and_then(|nvml| nvml.name.as_deref()).or(self.name.as_deref());
+        let driver = self.driver_version.as_deref().filter(|_| self.driver.as_deref() == Some("nvidia"));
+        let version = nvml.and_then(|nvml| nvml.version.as_deref()).or(driver);
+        sessions::sessions(name, nvml.and_then(|nvml| nvml.brand), version)
     }
 }
 
@@ -163,10 +156,10 @@ mod tests {
             ("0000:01:00.2", "0x0c0330", "0x10de", "0x1ad8", None),
         ]);
         let [intel, nvidia] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((intel.encoder.clone(), intel.driver.as_deref()), (Encoder::Ready, Some("i915")));
+        assert_eq!((intel.encoder.state.clone(), intel.driver.as_deref()), (Encoder::Ready, Some("i915")));
         assert_eq!(nvidia.name.as_deref(), Some("NVIDIA Corporation AD102 [GeForce RTX 4090]"));
         assert_eq!(
-            nvidia.encoder.to_string(),
+            nvidia.encoder.state.to_string(),
             "encoder present, not usable: nouveau drives it, nvidia is needed"
         );
         let chip = nvidia.chip.as_ref().unwrap();
@@ -177,7 +170,7 @@ mod tests {
     #[test]
     fn compute_cards_have_no_encoder_and_others_do() {
         let encoder = |device: &str, driver| {
-            machine(&[("0000:01:00.0", "0x030200", "0x10de", device, driver)])[0].encoder.clone()
+            machine(&[("0000:01:00.0", "0x030200", "0x10de", device, driver)])[0].encoder.state.clone()
         };
         // A100, H100, H200, B200; GP108 and GM108.
         for device in ["0x20b0", "0x2330", "0x2335", "0x2901", "0x1d01", "0x1340"] {

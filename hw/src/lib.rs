@@ -27,10 +27,8 @@ pub mod units;
 #[cfg(feature = "watch")]
 pub mod watch;
 
-pub use error::Error;
+pub use error::{Error, LoadError};
 pub use sys::Lock;
-#[cfg(feature = "dynamic")]
-pub use sys::library::LoadError;
 #[cfg(feature = "inventory")]
 pub use tree::Tree;
 pub use units::Bytes;

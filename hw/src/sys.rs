@@ -6,9 +6,16 @@
 
 #[cfg(all(feature = "dynamic", feature = "inventory"))]
 pub(crate) mod blkid;
+#[cfg(all(feature = "dynamic", feature = "gpu"))]
+pub(crate) mod drm;
 #[cfg(feature = "dynamic")]
-#[allow(dead_code, unused_imports, unused_macros, reason = "the libraries that are declared with it follow")]
 pub(crate) mod library;
+#[cfg(all(feature = "dynamic", feature = "gpu"))]
+pub(crate) mod nvenc;
+#[cfg(all(feature = "dynamic", feature = "gpu"))]
+pub(crate) mod nvml;
+#[cfg(all(feature = "dynamic", feature = "gpu"))]
+pub(crate) mod vaapi;
 
 use std::{
     fs::{File, OpenOptions},

@@ -95,6 +95,10 @@ enum Command {
     /// Lists the graphics devices, what drives them, and which videos they encode.
     Hardware(hardware::HardwareArgs),
 
+    /// Asks one driver one question; for the program itself, which starts it so that a driver's failure is not its own.
+    #[command(hide = true)]
+    AskDriver(hardware::QuestionArgs),
+
     /// Checks an answer file without looking at a disk.
     CheckAnswers {
         /// The answer file.
@@ -110,7 +114,10 @@ pub fn run() -> Result<u8, Error> {
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
-        Some(Command::Hardware(hardware)) => hardware::run(&args.paths.tree(), hardware)?,
+        Some(Command::Hardware(hardware)) => {
+            hardware::run(&args.paths.tree(), hardware, args.paths.is_this_machine())?
+        }
+        Some(Command::AskDriver(question)) => hardware::answer(question),
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
     Ok(exit::OK)
@@ -151,6 +158,11 @@ impl PathArgs {
             dev: self.dev_root.clone().unwrap_or(standard.dev),
             root: standard.root,
         })
+    }
+
+    /// Whether the machine is the one that the program runs on, so that its drivers can be asked.
+    fn is_this_machine(&self) -> bool {
+        self.sysfs_root.is_none() && self.proc_root.is_none() && self.dev_root.is_none()
     }
 
     /// The image's files, and everything that is read from medium and image.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod flash;
+pub mod graphics;
 pub mod grub;
 pub mod live;
 pub mod offers;

@@ -52,6 +52,8 @@ pub struct InstallPlan {
     pub bios_loader: bool,
     /// Volume id of the EFI system partition.
     pub volume_id: u32,
+    /// Graphics devices and what will drive them, for people.
+    pub graphics: Vec<String>,
     /// Settings, for people.
     pub settings: Vec<Setting>,
     /// Bytes for the end of slot A.
@@ -145,12 +147,13 @@ pub fn minimum(source: &Source) -> Bytes {
     mib(source.edition.disk.minimum_mib).max(layout(source).minimum())
 }
 
-/// Makes the plan; `answers` must have no problems and a hashed password.
+/// Makes the plan; `graphics` are lines of [`crate::graphics`], and `answers` must have no problems and a hashed password.
 pub fn plan(
     source: &Source,
     answers: &Answers,
     target: TargetDisk,
     seed: &Seed,
+    graphics: Vec<String>,
 ) -> Result<InstallPlan, Error> {
     let size = target.identity.size;
     if size < minimum(source) {
@@ -180,6 +183,7 @@ pub fn plan(
         // GRUB's boot sector reads sectors of 512 bytes; firmware with a BIOS does not boot from others.
         bios_loader: sector_size == 512 && source.has_bios_loader(),
         volume_id: volume_id(seed.install),
+        graphics,
         settings: settings(answers, &target),
         trailer: trailer.encode().map_err(Error::Trailer)?,
         config: config::build(source, answers, seed)?,
@@ -249,6 +253,7 @@ impl fmt::Display for InstallPlan {
         if !self.target.lost.is_empty() {
             writeln!(f, "  lost: {}", self.target.lost.join(", "))?;
         }
+        self.graphics.iter().try_for_each(|line| writeln!(f, "graphics: {line}"))?;
         writeln!(f, "{}", self.partitions)?;
         writeln!(f, "root-a: {} from {}", Bytes(self.image.size), self.image.from)?;
         for file in &self.boot_files {

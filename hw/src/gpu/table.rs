@@ -63,6 +63,11 @@ impl Serialize for Count {
 }
 
 impl Entry {
+    /// PCI vendor.
+    pub fn vendor(&self) -> u16 {
+        self.vendor
+    }
+
     /// The kernel's drivers under which the encoder can be used.
     pub fn encoding_drivers(&self) -> Vec<&'static str> {
         match (self.vendor, self.driver.as_str()) {
@@ -80,6 +85,12 @@ pub(super) fn find(vendor: u16, device: u16) -> Option<Entry> {
         let (entry, ids) = parse(line)?;
         (entry.vendor == vendor && ranges(ids).any(|range| range.contains(&device))).then_some(entry)
     })
+}
+
+/// Vendor and generation of every entry.
+#[cfg(test)]
+pub(super) fn generations() -> impl Iterator<Item = (u16, String)> {
+    lines().filter_map(|line| parse(line).map(|(entry, _)| (entry.vendor, entry.generation)))
 }
 
 fn lines() -> impl Iterator<Item = &'static str> {

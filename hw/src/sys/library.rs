@@ -5,33 +5,8 @@
 
 use std::ffi::OsStr;
 
+pub(crate) use crate::LoadError;
 use libloading::os::unix::{Library as Loaded, RTLD_LOCAL, RTLD_NOW};
-use serde::{Deserialize, Serialize};
-
-/// Why a library is of no use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "problem")]
-pub enum LoadError {
-    /// It is not installed.
-    Absent {
-        /// Name of the library.
-        library: String,
-    },
-    /// It is there and cannot be loaded.
-    Unloadable {
-        /// Name of the library.
-        library: String,
-        /// What the dynamic loader said.
-        reason: String,
-    },
-    /// It lacks a function that every version has which this program knows.
-    Incomplete {
-        /// Name of the library.
-        library: String,
-        /// The function.
-        function: String,
-    },
-}
 
 /// A loaded library.
 pub(crate) struct Library {
@@ -101,7 +76,7 @@ macro_rules! library {
 
         impl $name {
             /// Loads the library and finds its functions.
-            pub(crate) fn load() -> Result<Self, $crate::sys::library::LoadError> {
+            pub(crate) fn load() -> Result<Self, $crate::LoadError> {
                 let library = $crate::sys::library::Library::open($file)?;
                 // SAFETY: the declarations are those of the library's header.
                 Ok(unsafe { Self {

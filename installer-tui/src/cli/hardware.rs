@@ -1,10 +1,17 @@
 //! `aegis-installer hardware`: the graphics devices of this machine, and which videos they encode.
 
+use std::{path::PathBuf, time::Duration};
+
 use aegis_hw::{
     Tree,
-    gpu::{self, Gpu, Names, PCI_IDS},
+    gpu::{
+        self, Encoder, Gpu, Names, PCI_IDS,
+        answer::Source,
+        ask::{self, Asker, Question},
+    },
     text::Shown,
 };
+use clap::ValueEnum;
 
 use super::lines;
 use crate::error::Error;
@@ -22,16 +29,46 @@ pub(super) struct HardwareArgs {
     /// File with the names of PCI devices.
     #[arg(long, value_name = "FILE", default_value = PCI_IDS)]
     pci_ids: String,
+
+    /// Whether the drivers are asked.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    drivers: Drivers,
+
+    /// Seconds that a driver may take to answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = Asker::LIMIT.as_secs())]
+    limit: u64,
 }
 
-pub(super) fn run(tree: &Tree, args: &HardwareArgs) -> Result<(), Error> {
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Drivers {
+    /// When the machine is the one that this program runs on.
+    Auto,
+    /// Also when another directory is in place of /sys.
+    Always,
+    /// The table is all that is used.
+    Never,
+}
+
+/// The command that asks a driver in a process of its own.
+pub(crate) const ASK_DRIVER: &str = "ask-driver";
+
+pub(super) fn run(tree: &Tree, args: &HardwareArgs, this_machine: bool) -> Result<(), Error> {
     let names = Names::read(tree, &args.pci_ids)?;
     let mut gpus = gpu::gpus(tree, &names)?;
+    let asks = match args.drivers {
+        Drivers::Auto => this_machine || tree.is_recorded(),
+        Drivers::Always => true,
+        Drivers::Never => false,
+    };
+    if asks {
+        let limit = Duration::from_secs(args.limit);
+        ask::ask_drivers(&mut gpus, tree, &Asker { limit, ..Asker::this_program(ASK_DRIVER) });
+    }
     if args.encoders {
-        gpus.retain(|gpu| gpu.encoder != gpu::Encoder::None);
+        gpus.retain(|gpu| gpu.encoder.state != Encoder::None);
     }
     if args.json {
-        lines::out(&format!("{:#}\n", serde_json::json!({ "evidence": "table", "gpus": gpus })));
+        lines::out(&format!("{:#}\n", serde_json::json!({ "gpus": gpus })));
         return Ok(());
     }
     if gpus.is_empty() {
@@ -41,23 +78,72 @@ pub(super) fn run(tree: &Tree, args: &HardwareArgs) -> Result<(), Error> {
     Ok(())
 }
 
+/// The arguments that [`Question::to_arguments`] makes.
+#[derive(Debug, clap::Args)]
+pub(super) struct QuestionArgs {
+    /// Who is asked.
+    #[arg(value_parser = parse_source)]
+    source: Source,
+    /// Address of the device on the PCI bus.
+    address: String,
+    /// The kernel's driver that is bound to it.
+    driver: String,
+    /// Its render node.
+    node: Option<PathBuf>,
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    Source::parse(text).ok_or_else(|| "no such source".into())
+}
+
+/// The other end of a question: what this prints is the answer.
+pub(super) fn answer(question: &QuestionArgs) {
+    let QuestionArgs { source, address, driver, node } = question;
+    let (address, driver, node) = (address.clone(), driver.clone(), node.clone());
+    lines::out(&ask::answer(&Question { source: *source, address, driver, node }));
+}
+
 /// What is known of a device, and from where.
 fn describe(gpu: &Gpu) -> String {
-    let Gpu { address, vendor, device, name, driver, chip, encoder, .. } = gpu;
+    let Gpu { address, vendor, device, name, chip, encoder, .. } = gpu;
     let ids = format!("{vendor:04x}:{device:04x}");
     let name = name.as_ref().map_or_else(|| ids.clone(), |name| format!("{} [{ids}]", Shown(name)));
-    let driver = driver.as_ref().map_or("none".into(), |driver| Shown(driver).to_string());
-    let mut text = format!("{}  {name}\n    driver {driver}\n", Shown(address));
+    let mut text = format!("{}  {name}\n    driver {}\n", Shown(address), driver(gpu));
     if let Some(chip) = chip {
-        text.push_str(&format!(
-            "    chip {}, {}; best driver: {}\n",
-            chip.chip, chip.generation, chip.driver
-        ));
+        let (name, generation, best) = (&chip.chip, &chip.generation, &chip.driver);
+        text.push_str(&format!("    chip {name}, {generation}; best driver: {best}\n"));
     }
-    text.push_str(&format!("    {encoder}, by table"));
-    if let Some(chip) = chip.as_ref().filter(|chip| !chip.codecs.is_empty()) {
-        text.push_str(&format!("; {} encode {}", chip.encoders, chip.codecs.join(", ")));
+    text.push_str(&format!("    {}, {}", encoder.state, encoder.evidence));
+    if !encoder.codecs.is_empty() {
+        let codecs: Vec<String> = encoder.codecs.iter().map(|codec| Shown(&codec.name).to_string()).collect();
+        let engines = encoder.engines.as_deref().unwrap_or("?");
+        text.push_str(&format!("; {} encode {}", Shown(engines), codecs.join(", ")));
     }
     text.push('\n');
+    if let Some(sessions) = &gpu.sessions {
+        text.push_str(&format!("    {sessions}\n"));
+    }
+    for disagreement in &encoder.disagreements {
+        text.push_str(&format!("    {disagreement}\n"));
+    }
+    for asked in &gpu.asked {
+        if let Some(failure) = &asked.failure {
+            text.push_str(&format!("    {} was asked: {failure}\n", asked.source));
+        }
+    }
+    text
+}
+
+/// The driver that is bound, its version, and the memory that it tells of.
+fn driver(gpu: &Gpu) -> String {
+    let Some(name) = &gpu.driver else { return "none".into() };
+    let mut text = Shown(name).to_string();
+    if let Some(version) = &gpu.driver_version {
+        text.push_str(&format!(" {}", Shown(version)));
+    }
+    let memory = gpu.asked.iter().find_map(|asked| asked.answer.as_ref()?.memory);
+    if let Some(memory) = memory {
+        text.push_str(&format!(", memory {memory}"));
+    }
     text
 }

@@ -14,7 +14,7 @@ use crate::{
     apply::{self, Context},
     config::Seed,
     error::Error,
-    password,
+    graphics, password,
     plan::{self, TargetDisk},
     select,
     source::Source,
@@ -49,7 +49,8 @@ pub(super) fn run(paths: &PathArgs, args: &InstallArgs) -> Result<(), Error> {
     if !args.plan {
         select::check_confirmation(&answers, &target)?;
     }
-    let plan = plan::plan(&source, &answers, target, &seed()?)?;
+    let graphics = graphics::of_machine(&paths.tree(), &source.edition.packages);
+    let plan = plan::plan(&source, &answers, target, &seed()?, graphics)?;
     if args.plan {
         let json = || format!("{:#}\n", serde_json::json!(plan));
         lines::out(&if args.json { json() } else { plan.to_string() });

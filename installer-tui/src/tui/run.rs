@@ -21,6 +21,7 @@ use crate::{
     apply::{self, Context},
     cli,
     error::Error,
+    graphics,
     live::Afterwards,
     password,
     plan::{self, InstallPlan, TargetDisk},
@@ -154,7 +155,7 @@ impl Runner {
                 self.answer(hash.map(Event::Hashed));
             }
             Command::Plan(answers, target) => {
-                let plan = make_plan(&self.setting.source, &answers, target);
+                let plan = make_plan(&self.setting, &answers, target);
                 self.send(Event::Planned(plan.map(Box::new).map_err(|error| render(&error))));
             }
             Command::Apply(plan) => self.apply(plan),
@@ -196,13 +197,15 @@ impl Runner {
     }
 }
 
-fn make_plan(source: &Source, answers: &Answers, target: TargetDisk) -> Result<InstallPlan, Error> {
+fn make_plan(setting: &Setting, answers: &Answers, target: TargetDisk) -> Result<InstallPlan, Error> {
     let problems = answers.problems();
     if !problems.is_empty() {
         return Err(Error::Answers(problems));
     }
+    let source = &setting.source;
     select::check_edition(answers, source)?;
-    plan::plan(source, answers, target, &cli::seed()?)
+    let graphics = graphics::of_machine(&setting.tree, &source.edition.packages);
+    plan::plan(source, answers, target, &cli::seed()?, graphics)
 }
 
 fn candidates(source: &Source, tree: &Tree) -> Result<Vec<Candidate>, Error> {

@@ -110,7 +110,7 @@ fn plan_for(fixture: &Fixture, source: &Source, disk: &Path, sector: u32) -> Ins
     let answers = Answers::read(&fixture.answers(&[])).unwrap();
     let seed = Seed { install: InstallId(Hex([0x11; 16])), machine_id: Hex([0x22; 16]), now: 1_760_000_000 };
     let target = TargetDisk::of_file(disk.into(), Bytes(8 * GIB), sector);
-    plan::plan(source, &answers, target, &seed).unwrap()
+    plan::plan(source, &answers, target, &seed, Vec::new()).unwrap()
 }
 
 /// Applies and returns how it ended.

@@ -1,6 +1,6 @@
 //! A person at the screens: sends keys, and answers commands as the runner does, without touching anything.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use aegis_core::{
     channel::Channel,
@@ -10,13 +10,16 @@ use aegis_core::{
     manifest::{File, Image, ImageKind, Manifest, path},
 };
 use aegis_hw::{
-    Bytes,
+    Bytes, Tree,
+    gpu::{self, Names},
     inventory::{Disk, Partition, Transport, Use},
+    tree::Roots,
 };
 use aegis_installer::{
     accounts::Accounts,
     answers::Keyboard,
     config::Seed,
+    graphics,
     live::Afterwards,
     offers::Offers,
     plan::{self, InstallPlan},
@@ -92,7 +95,7 @@ impl Desk {
                         machine_id: Hex([0x22; 16]),
                         now: 1_760_000_000,
                     };
-                    let plan = plan::plan(&self.source, &answers, target, &seed).unwrap();
+                    let plan = plan::plan(&self.source, &answers, target, &seed, graphics()).unwrap();
                     self.send(Event::Planned(Ok(Box::new(plan))));
                 }
                 Command::Apply(plan) => self.applied = Some(plan),
@@ -146,6 +149,24 @@ impl Desk {
             Place::Done => panic!("the end"),
         };
     }
+}
+
+/// What a laptop with two cards shows, one of them with a hostile name.
+fn graphics() -> Vec<String> {
+    let place = tempfile::tempdir().unwrap();
+    for (address, vendor, device) in
+        [("0000:00:02.0", "0x8086", "0x46a6"), ("0000:01:00.0", "0x10de", "0x2684")]
+    {
+        let at = place.path().join("bus/pci/devices").join(address);
+        fs::create_dir_all(&at).unwrap();
+        for (file, content) in [("class", "0x030000"), ("vendor", vendor), ("device", device)] {
+            fs::write(at.join(file), content).unwrap();
+        }
+    }
+    let tree = Tree::live(Roots { sysfs: place.path().into(), ..Roots::default() });
+    let names = Names::parse("10de  NVIDIA\n\t2684  AD102 [\u{202e}0904 XTR\u{1b}[2J]\n");
+    let packages = ["firmware-intel-graphics", "intel-media-va-driver", "libgl1-mesa-dri"].map(String::from);
+    graphics::lines(&gpu::gpus(&tree, &names).unwrap(), &packages)
 }
 
 fn disks() -> Vec<Disk> {
