@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::{
+    drivers,
     error::{Error, Result},
     keys, pipeline,
     progress::Progress,
@@ -231,10 +232,11 @@ fn edition(verb: EditionVerb) -> Result<()> {
         }
         EditionVerb::Show { edition, json } => {
             let spec = load(&edition)?;
+            let shown = drivers::Shown::of(&spec);
             let text = if json {
-                serde_json::to_string_pretty(&spec).unwrap_or_default()
+                serde_json::to_string_pretty(&shown).unwrap_or_default()
             } else {
-                toml::to_string_pretty(&spec).unwrap_or_default()
+                toml::to_string_pretty(&shown).unwrap_or_default()
             };
             say!("{}", text.trim_end());
         }

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod cli;
 pub mod date;
+pub mod drivers;
 pub mod error;
 pub mod esp;
 pub mod host;

@@ -12,10 +12,7 @@ mod recorder;
 #[cfg(feature = "record")]
 mod recording;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 pub use live::Roots;
 #[cfg(feature = "record")]
@@ -206,7 +203,7 @@ impl Tree {
             #[cfg(feature = "record")]
             Backend::Recorder(recorder) => recorder.roots().physical(path),
             #[cfg(feature = "record")]
-            Backend::Recorded(_) => Path::new(path).into(),
+            Backend::Recorded(_) => path.into(),
         }
     }
 

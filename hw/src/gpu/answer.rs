@@ -206,6 +206,7 @@ pub enum Failure {
 
 impl Failure {
     /// For results that contradict themselves.
+    #[cfg(feature = "dynamic")]
     pub(crate) fn nonsense(what: impl Into<String>) -> Self {
         Self::Nonsense { what: what.into() }
     }

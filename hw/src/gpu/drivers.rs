@@ -1,10 +1,10 @@
 //! Which packages drive which generation of chips: `hw/data/gpu-drivers.txt`.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use super::table::Entry;
+use super::table::{self, Entry};
 
 const TABLE: &str = include_str!("../../data/gpu-drivers.txt");
 
@@ -38,9 +38,19 @@ pub fn drivers() -> impl Iterator<Item = Driver> {
 
 /// The driver of a chip in a system with these packages; `None` when the firmware's frame buffer is all there is.
 pub fn driver(chip: &Entry, packages: &[String]) -> Option<Driver> {
-    let fits =
-        |rule: &Driver| rule.vendor == chip.vendor() && rule.generations.contains(&chip.generation.as_str());
+    of_generation(chip.vendor(), &chip.generation, packages)
+}
+
+/// The driver of a generation in a system with these packages.
+pub fn of_generation(vendor: u16, generation: &str, packages: &[String]) -> Option<Driver> {
+    let fits = |rule: &Driver| rule.vendor == vendor && rule.generations.contains(&generation);
     drivers().find(|rule| fits(rule) && rule.is_in(packages))
+}
+
+/// Every generation of chips that there is a table of, with its vendor, whether there is a driver for it or not.
+pub fn generations() -> impl Iterator<Item = (u16, &'static str)> {
+    let mut seen = BTreeSet::new();
+    table::generations().filter(move |generation| seen.insert(*generation))
 }
 
 impl Driver {
@@ -70,16 +80,15 @@ fn parse(line: &'static str) -> Option<Driver> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::table;
 
     #[test]
     fn every_line_is_read_and_names_generations_of_the_table() {
         let lines = TABLE.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(drivers().count(), lines);
-        let known: Vec<(u16, String)> = table::generations().collect();
+        let known: Vec<(u16, &str)> = generations().collect();
         for rule in drivers() {
             for generation in &rule.generations {
-                assert!(known.contains(&(rule.vendor, (*generation).into())), "{generation}");
+                assert!(known.contains(&(rule.vendor, *generation)), "{generation}");
             }
             let names =
                 rule.packages.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
