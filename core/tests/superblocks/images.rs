@@ -349,3 +349,8 @@ pub(crate) fn all() -> Vec<Image> {
     }
     all
 }
+
+/// The first device where it is not zero, and the other one elsewhere.
+pub(crate) fn over(first: &Image, other: &Image) -> Vec<u8> {
+    first.bytes.iter().zip(&other.bytes).map(|(one, other)| if *one == 0 { *other } else { *one }).collect()
+}

@@ -177,11 +177,6 @@ fn every_length() {
     assert_eq!(look(&vec![0xff; 4 << 20]), Content::Unknown);
 }
 
-/// Lays one device over another, where it is not zero.
-fn both(one: &Image, other: &Image) -> Vec<u8> {
-    one.bytes.iter().zip(&other.bytes).map(|(a, b)| if *a == 0 { *b } else { *a }).collect()
-}
-
 #[test]
 fn several_are_told_and_none_is_chosen() {
     for (a, b) in [
@@ -190,7 +185,9 @@ fn several_are_told_and_none_is_chosen() {
         (images::xfs(), images::swap(4096, b"SWAPSPACE2")),
         (images::bcache(), images::btrfs()),
     ] {
-        let Content::Several(kinds) = look(&both(&a, &b)) else { panic!("{:?} {:?}", a.kind, b.kind) };
+        let Content::Several(kinds) = look(&images::over(&a, &b)) else {
+            panic!("{:?} {:?}", a.kind, b.kind)
+        };
         let kinds: BTreeSet<_> = kinds.into_iter().collect();
         assert_eq!(kinds, [a.kind, b.kind].into());
     }
@@ -199,7 +196,7 @@ fn several_are_told_and_none_is_chosen() {
 #[test]
 fn what_holds_another_device_hides_it() {
     for holder in [images::raid(4096), images::raid((2 << 20) - 8192), images::lvm2(), images::luks(2)] {
-        assert_eq!(one(&both(&holder, &images::btrfs())).kind, holder.kind);
+        assert_eq!(one(&images::over(&holder, &images::btrfs())).kind, holder.kind);
     }
     // BitLocker on a stick begins as an ordinary FAT does.
     let mut stick = images::fat(32);
@@ -224,7 +221,7 @@ fn the_end_of_a_partition_is_not_the_disk_s() {
 fn nothing_is_a_member_of_an_array_on_a_floppy_disk() {
     let floppy = images::lvm2().bytes[..1440 * 1024].to_vec();
     assert_eq!(look(&floppy), Content::Unknown);
-    let both = both(&images::ext4(), &images::btrfs())[..1440 * 1024].to_vec();
+    let both = images::over(&images::ext4(), &images::btrfs())[..1440 * 1024].to_vec();
     assert_eq!(one(&both).kind, Kind::Ext4);
 }
 

@@ -10,6 +10,7 @@ mod images;
 mod made;
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     os::unix::fs::FileExt,
     path::Path,
@@ -128,4 +129,32 @@ fn superblocks_by_hand() {
         assert!(matches!(found, Content::One(found) if found.kind == image.kind.id()));
         damage(&path, size);
     }
+}
+
+/// Superblocks of two kinds on one device. Where one damages the other, libblkid may still believe both.
+#[test]
+fn two_kinds_on_one_device() {
+    let mut images = images::all();
+    let mut seen = BTreeSet::new();
+    images.retain(|image| seen.insert(image.kind));
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("both");
+    let mut ambiguous = 0;
+    for (number, first) in images.iter().enumerate() {
+        for second in &images[number + 1..] {
+            let bytes = images::over(first, second);
+            std::fs::write(&path, &bytes).expect("an image");
+            let file = File::open(&path).expect("an image");
+            let (ours, theirs) = both(&path, &file, bytes.len() as u64);
+            match (&ours, &theirs) {
+                (Content::Several { kinds: ours }, Content::Several { .. }) if ours.len() > 1 => {
+                    ambiguous += 1
+                }
+                (Content::One(our), Content::One(their)) if our.kind == their.kind => {}
+                (Content::Unknown, _) | (Content::One(_), Content::Several { .. }) => {}
+                _ => panic!("{:?} over {:?}: ours {ours:?}, theirs {theirs:?}", first.kind, second.kind),
+            }
+        }
+    }
+    assert!(ambiguous > 60, "only {ambiguous} pairs were undamaged");
 }

@@ -1,5 +1,7 @@
 //! What the fuzz targets share: the key ring of the test vectors, and a way past signatures that cannot be guessed.
 
+pub mod disk;
+
 use std::{collections::HashSet, convert::Infallible, sync::LazyLock};
 
 use aegis_core::{
