@@ -92,7 +92,7 @@ fn details(seen: &Seen, driverless: &[String]) -> String {
         text.push_str("block devices:\n");
     }
     for (device, verdict) in seen.values() {
-        let holds = matches!(verdict, Verdict::Foreign(_)).then(|| contents::describe(device)).flatten();
+        let holds = matches!(verdict, Verdict::Unknown(_)).then(|| contents::describe(device)).flatten();
         let holds = holds.map(|holds| format!("; {holds}")).unwrap_or_default();
         text.push_str(&format!("  {}: {verdict}{holds}\n", search::describe(device)));
     }

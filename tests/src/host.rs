@@ -14,11 +14,12 @@ use std::{
 use crate::error::Error;
 
 /// Programs that the harness starts, with the Debian package of each.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("xorriso", "xorriso"),
     ("setpriv", "util-linux"),
     ("mcopy", "mtools"),
+    ("mke2fs", "e2fsprogs"),
 ];
 
 /// Firmware files with the Debian package of each.
@@ -27,7 +28,10 @@ const FIRMWARE_DIRECTORY: &str = "/usr/share/OVMF";
 /// The path of a program of [`PROGRAMS`].
 pub fn program(name: &str) -> Result<PathBuf, Error> {
     let package = PROGRAMS.iter().find(|(n, _)| *n == name).map_or("coreutils", |(_, package)| package);
-    env::split_paths(&env::var_os("PATH").unwrap_or_default())
+    // Debian keeps some of them out of a user's PATH.
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
         .ok_or_else(|| Error::Missing { what: name.to_owned(), package })

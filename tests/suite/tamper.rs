@@ -99,6 +99,12 @@ fn a_medium_that_lacks_its_last_third() -> TestResult {
 fn a_medium_that_is_not_there() -> TestResult {
     let medium = Medium::of_edition("server")?;
     let machine = Machine::new("tamper-missing").memory_mib(512).direct(medium.direct("aegis.wait=5"));
-    let vm = machine.start()?;
-    expect_refusal(vm, &["was not found within 5 s", "check that the medium or disk is connected"])
+    let directory = TempDir::new().map_err(Error::io("create", "a directory"))?;
+    let other = directory.path().join("disk.img");
+    disk::set_size(&other, 16 << 20)?;
+    host::output_of("mke2fs", ["-q", "-t", "ext4", "-L", "backup", &other.to_string_lossy()])?;
+    let vm = machine.drive(Drive::disk(&other, Bus::Virtio, "OTHER")).start()?;
+    let reasons = ["was not found within 5 s", "check that the medium or disk is connected"];
+    let disk = "vda (16.0 MiB): no ISO 9660 file system; holds ext4 `backup`";
+    expect_refusal(vm, &[reasons[0], reasons[1], disk])
 }

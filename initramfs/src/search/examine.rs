@@ -35,8 +35,8 @@ pub(crate) enum Verdict {
     NotReady(io::Error),
     /// Not what is being looked for; the text says why.
     Foreign(String),
-    /// It cannot be read; the text says what was wanted.
-    Unreadable(String),
+    /// The same of what was not looked at further.
+    Unknown(&'static str),
     /// It should be the target, but must not be used.
     Refused {
         /// The whole reason, as text.
@@ -68,7 +68,8 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotReady(error) => write!(f, "not ready: {error}"),
-            Self::Foreign(why) | Self::Unreadable(why) => f.write_str(why),
+            Self::Foreign(why) => f.write_str(why),
+            Self::Unknown(why) => f.write_str(why),
             Self::Refused { why, .. } => write!(f, "refused: {why}"),
             Self::Medium(release) => {
                 write!(
@@ -96,9 +97,9 @@ pub(crate) fn examine(settings: &Settings, device: &BlockDevice) -> Verdict {
 fn examine_medium(settings: &Settings, device: &BlockDevice, id: MediumId) -> Verdict {
     let volume = match read_at(device, iso9660::POSITION, iso9660::SIZE).map(|bytes| Volume::parse(&bytes)) {
         Ok(Some(volume)) => volume,
-        Ok(None) => return Verdict::Foreign("no ISO 9660 file system".to_string()),
+        Ok(None) => return Verdict::Unknown("no ISO 9660 file system"),
         Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
-        Err(error) => return Verdict::Unreadable(format!("no ISO 9660 file system can be read: {error}")),
+        Err(error) => return Verdict::Foreign(format!("no ISO 9660 file system can be read: {error}")),
     };
     let source = device.node().display().to_string();
     if let Err(error) =
@@ -165,7 +166,7 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
     let guid = match read_partition_guid(device) {
         Ok(guid) => guid,
         Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
-        Err(error) => return Verdict::Unreadable(format!("its partition table cannot be read: {error}")),
+        Err(error) => return Verdict::Foreign(format!("its partition table cannot be read: {error}")),
     };
     let is = |role| guid == Some(id.partition_guid(role));
     if is(Role::Data) {
@@ -173,10 +174,9 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
     }
     if !is(slot.into()) {
         let other = Role::ALL.into_iter().find(|role| is(*role));
-        return Verdict::Foreign(other.map_or_else(
-            || "not of this installation".to_string(),
-            |role| format!("{} of this installation", role.name()),
-        ));
+        return other.map_or(Verdict::Unknown("not of this installation"), |role| {
+            Verdict::Foreign(format!("{} of this installation", role.name()))
+        });
     }
     let position = device.size.saturating_sub(TRAILER_SIZE as u64);
     let trailer = match read_at(device, position, TRAILER_SIZE).map(|bytes| Trailer::decode(&bytes)) {
