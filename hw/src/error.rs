@@ -71,6 +71,28 @@ pub enum Error {
         /// The line, and what is wrong with it.
         line: crate::tree::Line,
     },
+    /// The layout is not possible.
+    #[cfg(feature = "tables")]
+    Layout(crate::tables::Reason),
+    /// A table that must not be changed.
+    #[cfg(feature = "tables")]
+    Refused {
+        /// The device.
+        path: PathBuf,
+        /// Why not.
+        reason: crate::tables::Refusal,
+    },
+    /// What was written to a disk is not what is read from it.
+    ReadBack {
+        /// The device.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
+    /// Neither a block device nor a regular file.
+    NotADisk(PathBuf),
+    /// A disk without a single sector, such as a card reader without a card.
+    NoSectors(PathBuf),
     /// A loader file is not what its name says.
     Loader(&'static str),
 }
@@ -101,6 +123,15 @@ impl fmt::Display for Error {
             Self::Table(_) => f.write_str("cannot put the partition table together"),
             #[cfg(feature = "record")]
             Self::Recording { path, line } => write!(f, "{} is no recorded machine: {line}", path.display()),
+            #[cfg(feature = "tables")]
+            Self::Layout(_) => f.write_str("the layout is not possible"),
+            #[cfg(feature = "tables")]
+            Self::Refused { path, reason } => write!(f, "{} is not changed: {reason}", path.display()),
+            Self::ReadBack { path, what } => {
+                write!(f, "the {what} of {} reads back differently from what was written", path.display())
+            }
+            Self::NotADisk(path) => write!(f, "{} is neither a disk nor a file", path.display()),
+            Self::NoSectors(path) => write!(f, "{} has no size", path.display()),
             Self::Loader(what) => write!(f, "the boot loader's {what}"),
         }
     }
@@ -110,6 +141,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } | Self::Busy { source, .. } | Self::Table(source) => Some(source),
+            #[cfg(feature = "tables")]
+            Self::Layout(reason) => Some(reason),
             _ => None,
         }
     }
@@ -128,6 +161,13 @@ impl Hint for Error {
             Self::Loader(_) | Self::PartitionTooSmall { .. } => "the medium is not usable; get it again",
             #[cfg(feature = "record")]
             Self::Recording { .. } => "`aegis-installer hardware --save FILE` records this machine",
+            #[cfg(feature = "tables")]
+            Self::Refused { reason, .. } => reason.hint(),
+            #[cfg(feature = "tables")]
+            Self::Layout(_) => "change the layout, or choose another disk",
+            Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
+            Self::NotADisk(_) => "name a disk, such as /dev/sda, or the image of one",
+            Self::NoSectors(_) => "put a medium in, or choose another disk",
             Self::Io { .. } | Self::Table(_) => return None,
         };
         Some(text.into())
@@ -136,6 +176,8 @@ impl Hint for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Busy { .. } | Self::Identity { .. } | Self::TooSmall { .. } => exit::REFUSED,
+            #[cfg(feature = "tables")]
+            Self::Refused { .. } => exit::REFUSED,
             _ => exit::FAILED,
         }
     }

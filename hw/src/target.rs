@@ -18,8 +18,8 @@ use crate::{
     units::Bytes,
 };
 
-/// What is written to, addressed by bytes from its start.
-pub trait Target {
+/// What is read from, addressed by bytes from its start.
+pub trait Source {
     /// Path, for messages.
     fn path(&self) -> &Path;
     /// Size.
@@ -28,6 +28,55 @@ pub trait Target {
     fn sector_size(&self) -> u32;
     /// Fills the buffer.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
+}
+
+/// A block device or a regular file that is only read, and by others at the same time.
+#[derive(Debug)]
+pub struct Readable {
+    file: File,
+    path: PathBuf,
+    size: Bytes,
+    sector_size: u32,
+}
+
+impl Readable {
+    /// Opens it. A regular file says nothing of its sectors, so the caller does.
+    pub fn open(path: &Path, file_sector_size: u32) -> Result<Self, Error> {
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC | libc::O_NONBLOCK).clone();
+        let file = options.open(path).map_err(Error::io("open", path))?;
+        let data = file.metadata().map_err(Error::io("look at", path))?;
+        let (size, sector_size) = if data.file_type().is_block_device() {
+            let found = Identity::of(&file).map_err(Error::io("identify", path))?;
+            (found.size, found.sector_size)
+        } else if data.is_file() {
+            (Bytes(data.len()), file_sector_size)
+        } else {
+            return Err(Error::NotADisk(path.into()));
+        };
+        Ok(Self { file, path: path.into(), size, sector_size })
+    }
+}
+
+impl Source for Readable {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn size(&self) -> Bytes {
+        self.size
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.sector_size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+}
+
+/// What is written to as well.
+pub trait Target: Source {
     /// Writes the whole buffer.
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error>;
     /// Returns when everything that was written is on the disk.
@@ -145,7 +194,7 @@ impl BlockDevice {
     }
 }
 
-impl Target for BlockDevice {
+impl Source for BlockDevice {
     fn path(&self) -> &Path {
         &self.path
     }
@@ -161,7 +210,9 @@ impl Target for BlockDevice {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
         self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
     }
+}
 
+impl Target for BlockDevice {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
         self.file.write_all_at(buffer, offset).map_err(Error::io("write", &self.path))
     }
@@ -210,7 +261,7 @@ impl ImageFile {
     }
 }
 
-impl Target for ImageFile {
+impl Source for ImageFile {
     fn path(&self) -> &Path {
         &self.path
     }
@@ -226,7 +277,9 @@ impl Target for ImageFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
         self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
     }
+}
 
+impl Target for ImageFile {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
         let length = buffer.len() as u64;
         if offset.checked_add(length).is_none_or(|end| end > self.size.0) {

@@ -5,23 +5,21 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-use aegis_core::install::Role;
 use gpt::{
     GptConfig, GptError,
     disk::LogicalBlockSize,
     mbr::ProtectiveMBR,
     partition::Partition,
-    partition_types::{BIOS, EFI, LINUX_FS, LINUX_ROOT_X64, Type},
+    partition_types::{OperatingSystem, Type},
 };
+use mbrman::{BOOT_ACTIVE, BOOT_INACTIVE, CHS, MBRHeader, MBRPartitionEntry};
 use uuid::Uuid;
 
-use super::PartitionPlan;
-use crate::error::Error;
+use super::{Attributes, DiskId, PartitionType, Placed, TablePlan};
+use crate::{error::Error, units::SectorSize};
 
-/// Attribute bit of the Discoverable Partitions Specification: not mounted by generators.
-const NO_AUTO: u64 = 1 << 63;
 /// Bytes of the array of entries: 128 entries of 128 bytes.
-const ENTRIES: u64 = 128 * 128;
+pub(super) const ENTRIES: u64 = 128 * 128;
 
 /// Bytes and their place on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,73 +32,119 @@ pub struct Region {
     pub bytes: Vec<u8>,
 }
 
-/// A whole partition table.
+/// The bytes of a whole partition table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
-    /// In the order in which they are to be written: the backup first; the boot sector, without which
-    /// firmware does not see the table, last.
+pub struct Encoded {
+    /// In the order in which they are to be written to a disk without a table: the backup first; the boot sector, without
+    /// which firmware does not see the table, last.
     pub regions: Vec<Region>,
 }
 
+/// Names of the regions, in their order.
+pub(super) mod region {
+    pub(in super::super) const BACKUP_ENTRIES: &str = "backup partition entries";
+    pub(in super::super) const BACKUP_HEADER: &str = "backup table header";
+    pub(in super::super) const ENTRIES: &str = "partition entries";
+    pub(in super::super) const HEADER: &str = "table header";
+    pub(in super::super) const BOOT_SECTOR: &str = "boot sector";
+}
+
 /// The table of a plan; `boot_code` goes into the first 440 bytes of the boot sector.
-pub fn encode(plan: &PartitionPlan, boot_code: Option<[u8; 440]>) -> Result<Table, Error> {
+///
+/// # Errors
+/// [`Error::Table`] for a plan that was not made by [`super::WantedTable::plan`] and makes no sense.
+pub fn encode(plan: &TablePlan, boot_code: Option<[u8; 440]>) -> Result<Encoded, Error> {
+    match plan.id {
+        DiskId::Guid(guid) => encode_gpt(plan, guid, boot_code),
+        DiskId::Signature(signature) => encode_mbr(plan, signature, boot_code),
+    }
+}
+
+fn encode_gpt(plan: &TablePlan, guid: Uuid, boot_code: Option<[u8; 440]>) -> Result<Encoded, Error> {
     let table = |error: GptError| Error::Table(io::Error::other(error));
-    let sector = u64::from(plan.sector_size);
-    let size = plan.disk.0 - plan.disk.0 % sector;
-    let block = if sector == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 };
+    let sector = plan.disk.sector_size.bytes().0;
+    let size = plan.disk.size.align_down(plan.disk.sector_size.bytes()).0;
+    let block = match plan.disk.sector_size {
+        SectorSize::S4096 => LogicalBlockSize::Lb4096,
+        _ => LogicalBlockSize::Lb512,
+    };
     let config = GptConfig::new().writable(true).logical_block_size(block);
-    let mut disk = config.create_from_device(Recorder::new(size), Some(disk_guid(plan))).map_err(table)?;
-    disk.update_partitions(partitions(plan)).map_err(table)?;
+    let mut disk = config.create_from_device(Recorder::new(size), Some(guid)).map_err(table)?;
+    let partitions = plan.partitions.iter().map(gpt_entry);
+    disk.update_partitions((1..).zip(partitions).collect()).map_err(table)?;
     let mut recorder = disk.write().map_err(table)?;
 
-    let sectors = u32::try_from(size / sector - 1).unwrap_or(u32::MAX);
-    let mut mbr = ProtectiveMBR::with_lb_size(sectors);
+    let mut mbr = ProtectiveMBR::with_lb_size(u32::try_from(plan.end().0).unwrap_or(u32::MAX));
     if let Some(code) = boot_code {
         mbr.set_bootcode(code);
     }
-    let mut boot_sector = mbr.to_bytes().to_vec();
-    boot_sector.resize(usize::try_from(sector).unwrap_or(512), 0);
-
-    let mut region =
-        |name, offset, length| recorder.copy(offset, length).map(|bytes| Region { name, offset, bytes });
     let mut regions = Vec::new();
     for (name, offset, length) in [
-        ("backup partition entries", size - sector - ENTRIES, ENTRIES),
-        ("backup table header", size - sector, sector),
-        ("partition entries", 2 * sector, ENTRIES),
-        ("table header", sector, sector),
+        (region::BACKUP_ENTRIES, size - sector - ENTRIES, ENTRIES),
+        (region::BACKUP_HEADER, size - sector, sector),
+        (region::ENTRIES, 2 * sector, ENTRIES),
+        (region::HEADER, sector, sector),
     ] {
-        regions.push(region(name, offset, length).map_err(Error::Table)?);
+        let bytes = recorder.copy(offset, length).map_err(Error::Table)?;
+        regions.push(Region { name, offset, bytes });
     }
-    regions.push(Region { name: "boot sector", offset: 0, bytes: boot_sector });
-    Ok(Table { regions })
+    regions.push(boot_sector(mbr.to_bytes().to_vec(), plan.disk.sector_size));
+    Ok(Encoded { regions })
 }
 
-/// The disk's own GUID is the installation's with the role zero.
-fn disk_guid(plan: &PartitionPlan) -> Uuid {
-    let mut bytes = plan.install.partition_guid(Role::BiosBoot).0;
-    bytes[15] &= 0xf0;
-    Uuid::from_bytes(bytes)
+/// A boot record as the whole first sector.
+pub(super) fn boot_sector(mut record: Vec<u8>, sector: SectorSize) -> Region {
+    record.resize(sector.length(), 0);
+    Region { name: region::BOOT_SECTOR, offset: 0, bytes: record }
 }
 
-fn partitions(plan: &PartitionPlan) -> BTreeMap<u32, Partition> {
-    let one = |entry: &super::Entry| Partition {
-        part_type_guid: type_guid(entry.role),
-        part_guid: Uuid::from_bytes(plan.install.partition_guid(entry.role).0),
-        first_lba: entry.first,
-        last_lba: entry.last,
-        flags: if matches!(entry.role, Role::RootA | Role::RootB) { NO_AUTO } else { 0 },
-        name: entry.role.name().into(),
+fn gpt_entry(placed: &Placed) -> Partition {
+    let guid = match placed.kind {
+        PartitionType::Gpt(guid) => guid,
+        // The plan was checked; an unused entry would be left out.
+        PartitionType::Mbr(_) => Uuid::nil(),
     };
-    (1..).zip(plan.entries.iter().map(one)).collect()
+    Partition {
+        part_type_guid: Type { guid, os: OperatingSystem::None },
+        part_guid: placed.guid.unwrap_or_default(),
+        first_lba: placed.first.0,
+        last_lba: placed.last.0,
+        flags: placed.attributes.0,
+        name: placed.name.clone(),
+    }
 }
 
-fn type_guid(role: Role) -> Type {
-    match role {
-        Role::BiosBoot => BIOS,
-        Role::Esp => EFI,
-        Role::RootA | Role::RootB => LINUX_ROOT_X64,
-        Role::Data => LINUX_FS,
+fn encode_mbr(plan: &TablePlan, signature: u32, boot_code: Option<[u8; 440]>) -> Result<Encoded, Error> {
+    let failed = |error: mbrman::Error| Error::Table(io::Error::other(error));
+    let mut header = MBRHeader::new(signature.to_le_bytes());
+    header.bootstrap_code = boot_code.unwrap_or([0; 440]);
+    for (placed, (_, entry)) in plan.partitions.iter().zip(header.iter_mut()) {
+        *entry = mbr_entry(placed).ok_or_else(|| Error::Table(io::ErrorKind::InvalidInput.into()))?;
+    }
+    let mut record = io::Cursor::new(Vec::new());
+    header.write_into(&mut record).map_err(failed)?;
+    Ok(Encoded { regions: vec![boot_sector(record.into_inner(), plan.disk.sector_size)] })
+}
+
+fn mbr_entry(placed: &Placed) -> Option<MBRPartitionEntry> {
+    let PartitionType::Mbr(sys) = placed.kind else { return None };
+    let active = placed.attributes == Attributes::LEGACY_BOOT;
+    Some(MBRPartitionEntry {
+        boot: if active { BOOT_ACTIVE } else { BOOT_INACTIVE },
+        first_chs: cylinders(placed.first.0),
+        sys,
+        last_chs: cylinders(placed.last.0),
+        starting_lba: u32::try_from(placed.first.0).ok()?,
+        sectors: u32::try_from(placed.sectors().0).ok()?,
+    })
+}
+
+/// The place in the geometry that every BIOS assumes, 255 heads of 63 sectors, or its last one for what lies beyond.
+fn cylinders(lba: u64) -> CHS {
+    let number = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
+    match u16::try_from(lba / (255 * 63)) {
+        Ok(cylinder) if cylinder < 1023 => CHS::new(cylinder, number(lba / 63 % 255), number(lba % 63 + 1)),
+        _ => CHS::new(1023, 254, 63),
     }
 }
 
@@ -178,25 +222,15 @@ mod tests {
     use aegis_core::install::InstallId;
 
     use super::*;
-    use crate::{tables::Layout, units::Bytes};
+    use crate::{
+        tables::{DiskFacts, Layout, PartitionPlan},
+        units::{Bytes, Lba},
+    };
 
-    fn plan(disk: u64, sector: u32) -> PartitionPlan {
+    fn plan(disk: u64, sector: u32) -> TablePlan {
         let id = InstallId::parse("00112233445566778899aabbccddeeff").unwrap();
         let layout = Layout { esp: Bytes(64 << 20), slot: Bytes(64 << 20), data_minimum: Bytes(64 << 20) };
-        PartitionPlan::new(id, Bytes(disk), sector, &layout).unwrap()
-    }
-
-    #[test]
-    fn type_guids_are_those_of_the_specifications() {
-        for (role, text) in [
-            (Role::BiosBoot, "21686148-6449-6e6f-744e-656564454649"),
-            (Role::Esp, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"),
-            (Role::RootA, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"),
-            (Role::RootB, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"),
-            (Role::Data, "0fc63daf-8483-4772-8e79-3d69d8477de4"),
-        ] {
-            assert_eq!(type_guid(role).guid.to_string(), text);
-        }
+        PartitionPlan::new(id, Bytes(disk), sector, &layout).unwrap().table().unwrap()
     }
 
     #[test]
@@ -211,6 +245,35 @@ mod tests {
         assert_eq!(last.bytes[510..], [0x55, 0xaa]);
         let names: Vec<_> = table.regions.iter().map(|r| r.name).collect();
         assert_eq!(names[0], "backup partition entries");
+    }
+
+    #[test]
+    fn an_mbr_is_one_sector() {
+        let placed = |first, last, attributes| Placed {
+            first: Lba(first),
+            last: Lba(last),
+            kind: PartitionType::Mbr(0x83),
+            guid: None,
+            name: String::new(),
+            attributes,
+        };
+        let plan = TablePlan {
+            disk: DiskFacts::plain(Bytes(1 << 36), SectorSize::S512),
+            id: DiskId::Signature(0x1122_3344),
+            grain: Bytes(1 << 20),
+            partitions: vec![
+                placed(2048, 4095, Attributes::LEGACY_BOOT),
+                placed(4096, 100_000_000, Attributes(0)),
+            ],
+        };
+        let encoded = encode(&plan, Some([0xaa; 440])).unwrap();
+        let [region] = encoded.regions.as_slice() else { panic!("{encoded:?}") };
+        assert_eq!((region.offset, region.bytes.len()), (0, 512));
+        assert_eq!(region.bytes[440..446], [0x44, 0x33, 0x22, 0x11, 0, 0]);
+        // Sector 2048 is cylinder 0, head 32, sector 33, as fdisk writes it.
+        assert_eq!(region.bytes[446..462], [0x80, 32, 33, 0, 0x83, 65, 1, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
+        assert_eq!(region.bytes[467..470], [254, 0xff, 0xff], "beyond the last cylinder");
+        assert_eq!(region.bytes[510..], [0x55, 0xaa]);
     }
 
     /// A reader that shares no code with the writer: the header's fields by their offsets.

@@ -1,13 +1,21 @@
-//! From a wanted layout to exact sectors.
+//! The partitions of an installation: a [`WantedTable`] with fixed roles.
 
 use std::fmt;
 
-use aegis_core::install::{InstallId, Role};
+use aegis_core::{
+    hex::Hex,
+    install::{InstallId, Role},
+};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::{
+    Attributes, DiskFacts, DiskId, PartitionType, Placed, Reason, TablePlan,
+    layout::{Size, Wanted, WantedTable},
+};
 use crate::{
     error::Error,
-    units::{Bytes, MIB},
+    units::{Bytes, Lba, MIB, SectorSize},
 };
 
 /// Sizes of the partitions; the data partition takes the rest of the disk.
@@ -34,16 +42,50 @@ impl Layout {
         }
     }
 
-    /// The smallest disk that holds the layout.
+    /// The smallest disk with usual alignment that holds the layout.
     pub fn minimum(&self) -> Bytes {
-        let sum = Role::ALL.iter().fold(0u64, |sum, role| sum.saturating_add(rounded_up(self.size(*role))));
-        // One mebibyte at each end for the two tables.
-        Bytes(sum.saturating_add(2 * MIB))
+        // The sizes do not depend on who is installed.
+        self.wanted(InstallId(Hex([0; 16]))).minimum(Bytes(MIB))
+    }
+
+    /// The table of an installation.
+    pub fn wanted(&self, install: InstallId) -> WantedTable {
+        let one = |role| {
+            let least = self.size(role);
+            Wanted {
+                kind: kind(role),
+                guid: Some(Uuid::from_bytes(install.partition_guid(role).0)),
+                size: if role == Role::Data { Size::Rest(least) } else { Size::Exactly(least) },
+                name: role.name().into(),
+                attributes: attributes(role),
+            }
+        };
+        WantedTable { id: disk_id(install), partitions: Role::ALL.map(one).into() }
     }
 }
 
-fn rounded_up(size: Bytes) -> u64 {
-    size.0.div_ceil(MIB).saturating_mul(MIB)
+/// The disk's own GUID is the installation's with the role zero.
+fn disk_id(install: InstallId) -> DiskId {
+    let mut bytes = install.partition_guid(Role::BiosBoot).0;
+    bytes[15] &= 0xf0;
+    DiskId::Guid(Uuid::from_bytes(bytes))
+}
+
+const fn kind(role: Role) -> PartitionType {
+    match role {
+        Role::BiosBoot => PartitionType::BIOS_BOOT,
+        Role::Esp => PartitionType::ESP,
+        Role::RootA | Role::RootB => PartitionType::ROOT_X86_64,
+        Role::Data => PartitionType::LINUX,
+    }
+}
+
+/// What finds root file systems by their type must not take a slot for one.
+const fn attributes(role: Role) -> Attributes {
+    match role {
+        Role::RootA | Role::RootB => Attributes::NO_AUTO,
+        _ => Attributes(0),
+    }
 }
 
 /// A partition with its exact place.
@@ -71,27 +113,47 @@ pub struct PartitionPlan {
 }
 
 impl PartitionPlan {
-    /// Places the partitions of a layout on a disk, each start and each size a multiple of 1 MiB.
+    /// Places the partitions of a layout on a disk that says nothing of its alignment: each start and each size is a
+    /// multiple of 1 MiB.
     ///
     /// # Errors
     /// [`Error::SectorSize`] and [`Error::TooSmall`].
     pub fn new(install: InstallId, disk: Bytes, sector_size: u32, layout: &Layout) -> Result<Self, Error> {
-        if !matches!(sector_size, 512 | 4096) {
-            return Err(Error::SectorSize(sector_size));
-        }
-        if disk < layout.minimum() {
-            return Err(Error::TooSmall { size: disk, needed: layout.minimum() });
-        }
-        let sector = u64::from(sector_size);
-        let end = disk.align_down().0 - MIB;
-        let mut start = MIB;
-        let mut entries = Vec::with_capacity(Role::ALL.len());
-        for role in Role::ALL {
-            let size = if role == Role::Data { end - start } else { rounded_up(layout.size(role)) };
-            entries.push(Entry { role, first: start / sector, last: (start + size) / sector - 1 });
-            start += size;
-        }
-        Ok(Self { install, disk, sector_size, entries })
+        Self::on(install, DiskFacts::plain(disk, SectorSize::try_from(sector_size)?), layout)
+    }
+
+    /// Places the partitions of a layout on a disk, aligned as the disk likes it.
+    ///
+    /// # Errors
+    /// [`Error::TooSmall`].
+    pub fn on(install: InstallId, disk: DiskFacts, layout: &Layout) -> Result<Self, Error> {
+        let plan = layout.wanted(install).plan(disk).map_err(|reason| match reason {
+            Reason::TooSmall { size, needed } => Error::TooSmall { size, needed },
+            other => Error::Layout(other),
+        })?;
+        let entries = Role::ALL.into_iter().zip(plan.partitions);
+        let entries =
+            entries.map(|(role, placed)| Entry { role, first: placed.first.0, last: placed.last.0 });
+        let (size, sector_size) = (disk.size, disk.sector_size.into());
+        Ok(Self { install, disk: size, sector_size, entries: entries.collect() })
+    }
+
+    /// The whole table, from which the bytes follow.
+    ///
+    /// # Errors
+    /// [`Error::SectorSize`], for a plan that was not made by [`PartitionPlan::new`].
+    pub fn table(&self) -> Result<TablePlan, Error> {
+        let one = |entry: &Entry| Placed {
+            first: Lba(entry.first),
+            last: Lba(entry.last),
+            kind: kind(entry.role),
+            guid: Some(Uuid::from_bytes(self.install.partition_guid(entry.role).0)),
+            name: entry.role.name().into(),
+            attributes: attributes(entry.role),
+        };
+        let disk = DiskFacts::plain(self.disk, SectorSize::try_from(self.sector_size)?);
+        let partitions = self.entries.iter().map(one).collect();
+        Ok(TablePlan { disk, id: disk_id(self.install), grain: Bytes(MIB), partitions })
     }
 
     /// A partition's first byte and its size; every plan has every role.
@@ -166,6 +228,12 @@ GPT on 465.7 GiB, sectors of 512 bytes
                 assert!(plan.place(Role::Data).1 >= LAYOUT.data_minimum);
             }
         }
+    }
+
+    #[test]
+    fn types_are_those_of_the_specifications() {
+        let names = Role::ALL.map(|role| kind(role).to_string());
+        assert_eq!(names, ["bios-boot", "esp", "root-x86-64", "root-x86-64", "linux"]);
     }
 
     #[test]

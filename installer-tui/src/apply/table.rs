@@ -28,7 +28,7 @@ pub(super) fn wipe(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error>
 /// Writes the loader for a BIOS, then the partition table, the boot sector last.
 pub(super) fn write(plan: &InstallPlan, source: &Source, target: &dyn Target) -> Result<(), Error> {
     let code = if plan.bios_loader { Some(write_bios_loader(plan, source, target)?) } else { None };
-    let table = tables::encode(&plan.partitions, code)?;
+    let table = tables::encode(&plan.partitions.table()?, code)?;
     let Some((boot_sector, tables)) = table.regions.split_last() else { return Ok(()) };
     for region in tables {
         target.write_at(region.offset, &region.bytes)?;

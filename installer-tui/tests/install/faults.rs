@@ -11,7 +11,7 @@ use aegis_core::{
 };
 use aegis_hw::{
     Bytes, Error as DiskError,
-    target::{ImageFile, Target, Window},
+    target::{ImageFile, Source as _, Target, Window},
 };
 use aegis_installer::{
     Error,
@@ -48,7 +48,7 @@ impl Faulty {
     }
 }
 
-impl Target for Faulty {
+impl aegis_hw::target::Source for Faulty {
     fn path(&self) -> &Path {
         self.disk.path()
     }
@@ -69,7 +69,9 @@ impl Target for Faulty {
         }
         Ok(())
     }
+}
 
+impl Target for Faulty {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), DiskError> {
         let number = self.writes.replace(self.writes.get() + 1);
         self.log.borrow_mut().push((offset, buffer.len()));
