@@ -82,6 +82,14 @@ pub enum Error {
         /// Why not.
         reason: crate::tables::Refusal,
     },
+    /// The undo file, or the disk that it shall restore, is not as it must be.
+    #[cfg(feature = "tables")]
+    Undo {
+        /// The file or the disk.
+        path: PathBuf,
+        /// Why not.
+        reason: crate::undo::Problem,
+    },
     /// What was written to a disk is not what is read from it.
     ReadBack {
         /// The device.
@@ -127,6 +135,10 @@ impl fmt::Display for Error {
             Self::Layout(_) => f.write_str("the layout is not possible"),
             #[cfg(feature = "tables")]
             Self::Refused { path, reason } => write!(f, "{} is not changed: {reason}", path.display()),
+            #[cfg(feature = "tables")]
+            Self::Undo { path, reason } => {
+                write!(f, "{} cannot be used for an undo: {reason}", path.display())
+            }
             Self::ReadBack { path, what } => {
                 write!(f, "the {what} of {} reads back differently from what was written", path.display())
             }
@@ -165,6 +177,8 @@ impl Hint for Error {
             Self::Refused { reason, .. } => reason.hint(),
             #[cfg(feature = "tables")]
             Self::Layout(_) => "change the layout, or choose another disk",
+            #[cfg(feature = "tables")]
+            Self::Undo { reason, .. } => reason.hint(),
             Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
             Self::NotADisk(_) => "name a disk, such as /dev/sda, or the image of one",
             Self::NoSectors(_) => "put a medium in, or choose another disk",
@@ -177,7 +191,7 @@ impl Hint for Error {
         match self {
             Self::Busy { .. } | Self::Identity { .. } | Self::TooSmall { .. } => exit::REFUSED,
             #[cfg(feature = "tables")]
-            Self::Refused { .. } => exit::REFUSED,
+            Self::Refused { .. } | Self::Undo { .. } => exit::REFUSED,
             _ => exit::FAILED,
         }
     }

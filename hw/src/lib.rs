@@ -1,7 +1,8 @@
 //! Disks: inventory, partition plans and the one writer of disks. The identity of the machine and the license on it.
 //!
-//! Invariant: [`tables`] is pure, [`inventory`] only reads, and reads only through a [`tree::Tree`], and everything that changes a disk goes
-//! through a [`target::Target`], which proves on the open descriptor that it is the disk that was chosen.
+//! Invariant: [`tables`] opens no file, [`inventory`] only reads, and reads only through a [`tree::Tree`], and everything
+//! that changes a disk goes through a [`target::Target`], which proves on the open descriptor that it is the disk that was
+//! chosen.
 //! This crate will not decide what to install.
 
 #[cfg(feature = "inventory")]
@@ -23,6 +24,8 @@ pub mod text;
 pub mod tree;
 #[cfg(feature = "uevents")]
 pub mod uevents;
+#[cfg(feature = "tables")]
+pub mod undo;
 pub mod units;
 #[cfg(feature = "watch")]
 pub mod watch;

@@ -20,3 +20,5 @@ mod programs;
 mod random;
 #[path = "tables/repairs.rs"]
 mod repairs;
+#[path = "tables/undo.rs"]
+mod undo;

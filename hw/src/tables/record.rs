@@ -33,7 +33,7 @@ pub(super) enum Boot {
 impl Boot {
     pub(super) fn of(record: &[u8]) -> Self {
         let Some(header) = parse(record) else { return Self::Nothing };
-        let used: Vec<_> = entries(&header).into_iter().filter(|entry| entry.sys != 0).collect();
+        let used: Vec<_> = entries(&header).into_iter().filter(|entry| is_used(entry)).collect();
         match used.as_slice() {
             [] => Self::Nothing,
             [one] if one.sys == PROTECTIVE => {
@@ -55,6 +55,11 @@ fn entries(header: &MBRHeader) -> [&MBRPartitionEntry; 4] {
     [&header.partition_1, &header.partition_2, &header.partition_3, &header.partition_4]
 }
 
+/// Linux and fdisk go by the size: there are partitions of type zero. Of a protective entry Linux ignores the size.
+fn is_used(entry: &MBRPartitionEntry) -> bool {
+    entry.sectors != 0 || entry.sys == PROTECTIVE
+}
+
 /// The disk's signature.
 pub(super) fn signature(header: &MBRHeader) -> u32 {
     u32::from_le_bytes(header.disk_signature)
@@ -63,7 +68,6 @@ pub(super) fn signature(header: &MBRHeader) -> u32 {
 /// The partition of an entry, whose place counts from `base`. Sums of a sector number and two 32-bit numbers fit.
 fn partition(number: u32, base: Lba, entry: &MBRPartitionEntry) -> Partition {
     let first = Lba(base.0.saturating_add(entry.starting_lba.into()));
-    // An entry without sectors ends before it starts, which is a finding.
     let last = Lba((first.0 + u64::from(entry.sectors)).saturating_sub(1));
     let active = entry.boot == BOOT_ACTIVE;
     Partition {
@@ -84,7 +88,7 @@ pub(super) fn partitions<S: Source + ?Sized>(
     sector: SectorSize,
     findings: &mut Vec<Finding>,
 ) -> Vec<Partition> {
-    let numbered = (1..).zip(entries(header)).filter(|(_, entry)| entry.sys != 0);
+    let numbered = (1..).zip(entries(header)).filter(|(_, entry)| is_used(entry));
     let mut found: Vec<Partition> =
         numbered.map(|(number, entry)| partition(number, Lba(0), entry)).collect();
     let extended: Vec<Partition> =
@@ -129,7 +133,7 @@ fn chain<S: Source + ?Sized>(
         };
         let [first, second, ..] = entries(&header);
         let is_link = |entry: &&MBRPartitionEntry| PartitionType::is_extended(entry.sys) && entry.sectors > 0;
-        for entry in [first, second].into_iter().filter(|entry| entry.sys != 0 && !is_link(entry)) {
+        for entry in [first, second].into_iter().filter(|entry| is_used(entry) && !is_link(entry)) {
             let number = 5 + u32::try_from(found.len()).unwrap_or(u32::MAX - 5);
             found.push(partition(number, at, entry));
         }

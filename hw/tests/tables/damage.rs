@@ -157,7 +157,7 @@ fn a_table_for_sectors_of_another_size() {
 #[test]
 fn the_protective_record() {
     assert_eq!(findings(|disk| disk.write(0, &[0; 512])), [Finding::ProtectiveMissing]);
-    assert_eq!(findings(|disk| disk.write(450, &[0])), [Finding::ProtectiveMissing]);
+    assert_eq!(findings(|disk| disk.write(446, &[0; 64])), [Finding::ProtectiveMissing]);
     assert_eq!(findings(|disk| disk.write(454, &[2])), [Finding::ProtectivePlace { first: Lba(2) }]);
     let short = Finding::ProtectiveLength { found: 7, expected: u32::try_from(LAST).unwrap() };
     assert_eq!(findings(|disk| disk.write(458, &[7, 0, 0, 0])), [short]);
@@ -284,7 +284,7 @@ fn logical_partitions() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("disk.img");
     chain(&[10_000, 50_000, 20_000, 0]).save(&path);
-    let theirs = super::programs::places(&super::programs::sfdisk(&path, 512).unwrap());
+    let theirs = super::programs::fdisk(&path, 512);
     assert_eq!(theirs, table.partitions.iter().map(|p| (p.first.0, p.last.0)).collect::<Vec<_>>());
 }
 
@@ -306,7 +306,7 @@ fn chains_that_do_not_end() {
     assert!(reading.table.unwrap().partitions.len() < 300);
     // Two containers.
     let disk = chain(&[0]);
-    disk.write(482, &disk.bytes(462, 16));
+    disk.write(478, &disk.bytes(462, 16));
     assert!(disk.read().has(|finding| *finding == Finding::TwoExtended));
     // Sums beyond 32 bits.
     let disk = chain(&[0]);
@@ -343,9 +343,12 @@ fn random_damage() {
         }
         let reading = disk.read();
         let theirs = linux::partitions(&disk, false);
+        // Here it is known to see something else.
+        let apart = reading.has(|f| matches!(f, Finding::ProtectivePlace { .. } | Finding::Hybrid));
         if let Some(table) =
             reading.table.filter(|table| table.scheme == Scheme::Gpt && table.copy == Copy::Primary)
             && !theirs.is_empty()
+            && !apart
         {
             assert_eq!(theirs, places(&plan));
             assert!(table.partitions.iter().all(|p| p.attributes == Attributes(0)));

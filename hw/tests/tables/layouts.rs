@@ -1,11 +1,11 @@
 //! What is planned is what is read.
 
-use std::fs::File;
+use std::{fs::File, os::unix::fs::FileExt};
 
 use aegis_hw::{
     Bytes, Error,
     tables::{self, DiskId, Level, Partition, Reading, Reason, TablePlan},
-    target::{ImageFile, Readable, Target},
+    target::Readable,
 };
 
 use super::{
@@ -46,9 +46,12 @@ fn ten_thousand_random_layouts_are_read_as_they_were_planned() {
         // No file system holds the largest disks.
         if plan.disk.size < Bytes(1 << 43) {
             on_file += 1;
-            File::create(&path).unwrap().set_len(plan.disk.size.0).unwrap();
-            let file = ImageFile::open(&path, sector).unwrap();
-            encoded.regions.iter().for_each(|region| file.write_at(region.offset, &region.bytes).unwrap());
+            let file = File::create(&path).unwrap();
+            file.set_len(plan.disk.size.0).unwrap();
+            encoded
+                .regions
+                .iter()
+                .for_each(|region| file.write_all_at(&region.bytes, region.offset).unwrap());
             assert_same(&plan, &tables::read(&Readable::open(&path, sector).unwrap()).unwrap());
             continue;
         }

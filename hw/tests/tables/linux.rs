@@ -55,6 +55,7 @@ fn gpt(disk: &Disk, lba: u64, last: u64) -> Option<Places> {
         || entry != 128
         || count * entry > 1 << 22
         || count == 0
+        || number(&header, 72, 8) > last
     {
         return None;
     }

@@ -17,16 +17,27 @@ pub(crate) fn output(command: &mut Command) -> String {
     text
 }
 
-/// First and last sector by sfdisk; `None` where it finds no table.
-pub(crate) fn sfdisk(path: &Path, sector: u32) -> Option<serde_json::Value> {
-    let mut command = Command::new("/usr/sbin/sfdisk");
-    let output = command.args(["--json", "--sector-size", &sector.to_string()]).arg(path).output().unwrap();
+/// The table by sfdisk, which knows sectors of 512 bytes; `None` where it finds none.
+pub(crate) fn sfdisk(path: &Path) -> Option<serde_json::Value> {
+    let output = Command::new("/usr/sbin/sfdisk").arg("--json").arg(path).output().unwrap();
     let table: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
     Some(table["partitiontable"].clone())
 }
 
+/// First and last sector of every partition by fdisk, whose library is that of sfdisk.
+pub(crate) fn fdisk(path: &Path, sector: u32) -> Vec<(u64, u64)> {
+    let mut command = Command::new("fdisk");
+    command.args(["--list", "--output", "Start,End", "--sector-size", &sector.to_string()]);
+    let text = output(command.arg(path));
+    let numbers = |line: &str| {
+        let mut words = line.split_ascii_whitespace().map(str::parse);
+        Some((words.next()?.ok()?, words.next()?.ok()?))
+    };
+    text.lines().filter_map(numbers).collect()
+}
+
 /// First and last sector of every partition that sfdisk found.
-pub(crate) fn places(table: &serde_json::Value) -> Vec<(u64, u64)> {
+fn places(table: &serde_json::Value) -> Vec<(u64, u64)> {
     let partitions = table["partitions"].as_array().cloned().unwrap_or_default();
     let place = |partition: &serde_json::Value| {
         let (start, size) = (partition["start"].as_u64().unwrap(), partition["size"].as_u64().unwrap());
@@ -37,9 +48,10 @@ pub(crate) fn places(table: &serde_json::Value) -> Vec<(u64, u64)> {
 
 /// Demands that every program reads what was planned.
 pub(crate) fn assert_same(plan: &TablePlan, path: &Path) {
-    check_sfdisk(plan, path);
-    // sgdisk and parted take the sectors of a file for 512 bytes.
+    assert_eq!(fdisk(path, plan.disk.sector_size.into()), places_of(plan));
+    // The others take the sectors of a file for 512 bytes.
     if plan.disk.sector_size == SectorSize::S512 {
+        check_sfdisk(plan, path);
         if plan.id.scheme() == Scheme::Gpt {
             check_sgdisk(plan, path);
         }
@@ -47,16 +59,19 @@ pub(crate) fn assert_same(plan: &TablePlan, path: &Path) {
     }
 }
 
+fn places_of(plan: &TablePlan) -> Vec<(u64, u64)> {
+    plan.partitions.iter().map(|placed| (placed.first.0, placed.last.0)).collect()
+}
+
 fn check_sfdisk(plan: &TablePlan, path: &Path) {
-    let table = sfdisk(path, plan.disk.sector_size.into()).expect("sfdisk finds a table");
+    let table = sfdisk(path).expect("sfdisk finds a table");
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_lowercase();
     let (label, id) = match plan.id {
         DiskId::Guid(guid) => ("gpt", guid.to_string()),
         DiskId::Signature(number) => ("dos", format!("0x{number:08x}")),
     };
     assert_eq!((text(&table["label"]), text(&table["id"])), (label.to_owned(), id));
-    let expected: Vec<_> = plan.partitions.iter().map(|placed| (placed.first.0, placed.last.0)).collect();
-    assert_eq!(places(&table), expected);
+    assert_eq!(places(&table), places_of(plan));
     let empty = Vec::new();
     for (found, placed) in table["partitions"].as_array().unwrap_or(&empty).iter().zip(&plan.partitions) {
         match placed.kind {
@@ -98,6 +113,5 @@ fn check_parted(plan: &TablePlan, path: &Path) {
         .map(|row| row.split(':').collect::<Vec<_>>())
         .map(|fields| (sector(fields[1]), sector(fields[2])))
         .collect();
-    let expected: Vec<_> = plan.partitions.iter().map(|placed| (placed.first.0, placed.last.0)).collect();
-    assert_eq!(found, expected, "{text}");
+    assert_eq!(found, places_of(plan), "{text}");
 }
