@@ -103,6 +103,8 @@ pub enum Problem {
     Version(u32),
     /// Its digest is wrong.
     Damaged,
+    /// There is one already.
+    Exists,
     /// It was made for another disk.
     OtherDisk,
     /// Something else was written to the disk since.
@@ -122,6 +124,7 @@ impl fmt::Display for Problem {
                 write!(f, "it has the format {version}, which this program does not know")
             }
             Self::Damaged => f.write_str("it is damaged"),
+            Self::Exists => f.write_str("it exists"),
             Self::OtherDisk => f.write_str("it is for another disk"),
             Self::Overwritten { offset, sectors } => {
                 write!(
@@ -140,6 +143,7 @@ impl Problem {
             Self::NotUndo => "name the file that was announced before the disk was written",
             Self::Version(_) => "use the version of the program that made the file",
             Self::Damaged => "look for another copy of the file",
+            Self::Exists => "undo what it is for, or name another one with --undo-file",
             Self::OtherDisk => "compare the serial numbers of the disks",
             Self::Overwritten { .. } => "`aegis-installer table show` says what is on the disk now",
         }

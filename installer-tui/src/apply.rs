@@ -10,6 +10,7 @@ mod fat_window;
 mod slot;
 mod staging;
 mod table;
+mod undo;
 
 use std::{fmt, path::Path};
 
@@ -81,12 +82,18 @@ pub struct Context<'a> {
     pub source: &'a Source,
     /// Directory for temporary files.
     pub staging: &'a Path,
+    /// Where the undo file is put before the first write; it is removed before the image overwrites data.
+    pub undo: &'a Path,
 }
 
 /// Applies a plan to the disk that it names.
 pub fn apply(plan: &InstallPlan, context: Context<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
-    let failed =
-        |source| Error::Step { step: Step::Prepare, disk: DiskState::Untouched, source: Box::new(source) };
+    let failed = |source| Error::Step {
+        step: Step::Prepare,
+        disk: DiskState::Untouched,
+        undo: None,
+        source: Box::new(source),
+    };
     let target = target::open(&plan.target.path, &plan.target.identity).map_err(|e| failed(e.into()))?;
     apply_to(plan, context, target.as_ref(), observer)
 }
@@ -98,10 +105,17 @@ pub fn apply_to(
     target: &dyn Target,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let mut run = Run { plan, context, target, observer };
-    let staged = run.step(Step::Prepare, |run, meter| staging::stage(run.plan, run.context, meter))?;
+    let mut run = Run { plan, context, target, observer, can_undo: false };
+    let (staged, can_undo) = run.step(Step::Prepare, |run, meter| {
+        let staged = staging::stage(run.plan, run.context, meter)?;
+        Ok((staged, undo::keep(run.plan, run.target, run.context.undo)?))
+    })?;
+    run.can_undo = can_undo;
     run.step(Step::Wipe, |run, _| table::wipe(run.plan, run.target))?;
-    run.step(Step::Image, |run, meter| slot::write_image(run.plan, run.context.source, run.target, meter))?;
+    run.step(Step::Image, |run, meter| {
+        undo::forget(run.context.undo)?;
+        slot::write_image(run.plan, run.context.source, run.target, meter)
+    })?;
     run.step(Step::BootFiles, |run, meter| esp::write(run.plan, run.context.source, run.target, meter))?;
     run.step(Step::Data, |run, meter| data::write(run.plan, &staged, run.target, meter))?;
     drop(staged);
@@ -121,6 +135,8 @@ struct Run<'a> {
     context: Context<'a>,
     target: &'a dyn Target,
     observer: &'a mut dyn Observer,
+    /// What the disk held is in an undo file until its data are overwritten.
+    can_undo: bool,
 }
 
 impl<'a> Run<'a> {
@@ -130,8 +146,12 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl FnOnce(&Parts<'a>, &mut Meter<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let failed = |disk| move |source| Error::Step { step, disk, source: Box::new(source) };
-        let (before, during, after) = disk_states(step);
+        let file = self.context.undo;
+        let failed = |disk| {
+            let undo = (disk == DiskState::Restorable).then(|| file.into());
+            move |source| Error::Step { step, disk, undo, source: Box::new(source) }
+        };
+        let (before, during, after) = disk_states(step, self.can_undo);
         let parts = Parts { plan: self.plan, context: self.context, target: self.target };
         let total = total(step, self.plan);
         let mut meter = Meter::start(self.observer, step, total).map_err(failed(before))?;
@@ -146,11 +166,13 @@ impl<'a> Run<'a> {
 }
 
 /// What is on the disk before a step, while it runs, and after it.
-fn disk_states(step: Step) -> (DiskState, DiskState, DiskState) {
-    use DiskState::{NotInstalled, Uncertain, Untouched};
-    match step {
-        Step::Prepare => (Untouched, Untouched, Untouched),
-        Step::Wipe => (Untouched, Uncertain, NotInstalled),
+fn disk_states(step: Step, can_undo: bool) -> (DiskState, DiskState, DiskState) {
+    use DiskState::{NotInstalled, Restorable, Uncertain, Untouched};
+    match (step, can_undo) {
+        (Step::Prepare, _) => (Untouched, Untouched, Untouched),
+        (Step::Wipe, true) => (Untouched, Restorable, Restorable),
+        (Step::Wipe, false) => (Untouched, Uncertain, NotInstalled),
+        (Step::Image, true) => (Restorable, NotInstalled, NotInstalled),
         _ => (NotInstalled, NotInstalled, NotInstalled),
     }
 }

@@ -5,6 +5,7 @@ mod flash;
 mod hardware;
 mod install;
 mod lines;
+mod table;
 
 pub(crate) use install::seed;
 
@@ -76,6 +77,13 @@ struct PathArgs {
     #[arg(long, global = true, value_name = "DIR", default_value = "/tmp")]
     staging: PathBuf,
 
+    /// File with what was on the disk before the first write.
+    ///
+    /// An installation removes it when it begins to copy data. With /run in
+    /// memory, it does not outlive the running system.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/run/aegis-installer.undo")]
+    undo_file: PathBuf,
+
     /// Lock that keeps a second installer from writing.
     #[arg(long, global = true, value_name = "FILE", default_value = "/run/aegis-installer.lock")]
     lock: PathBuf,
@@ -99,6 +107,10 @@ enum Command {
     #[command(hide = true)]
     AskDriver(hardware::QuestionArgs),
 
+    /// Shows or repairs a partition table, or undoes what was written.
+    #[command(subcommand)]
+    Table(table::TableCommand),
+
     /// Checks an answer file without looking at a disk.
     CheckAnswers {
         /// The answer file.
@@ -118,6 +130,7 @@ pub fn run() -> Result<u8, Error> {
             hardware::run(&args.paths.tree(), hardware, args.paths.is_this_machine())?
         }
         Some(Command::AskDriver(question)) => hardware::answer(question),
+        Some(Command::Table(command)) => table::run(&args.paths, command)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
     Ok(exit::OK)
@@ -130,6 +143,7 @@ fn screens(args: &Args) -> Result<u8, Error> {
         source,
         tree: paths.tree(),
         staging: paths.staging.clone(),
+        undo: paths.undo_file.clone(),
         lock: paths.lock.clone(),
         size: args.size,
         live: live::is_live(&paths.state),
@@ -193,10 +207,12 @@ mod tests {
     fn help_fits_into_80_columns_and_documents_every_option() {
         let mut root = Args::command();
         root.build();
-        let names: Vec<String> = root.get_subcommands().map(|c| c.get_name().to_string()).collect();
-        let mut commands = vec![root.clone()];
-        commands
-            .extend(names.iter().filter(|n| *n != "help").filter_map(|n| root.find_subcommand(n).cloned()));
+        let mut commands = Vec::new();
+        let mut pending = vec![root];
+        while let Some(command) = pending.pop() {
+            pending.extend(command.get_subcommands().filter(|c| c.get_name() != "help").cloned());
+            commands.push(command);
+        }
         for mut command in commands {
             for line in command.render_long_help().to_string().lines() {
                 assert!(line.chars().count() <= 80, "{line}");

@@ -146,6 +146,8 @@ pub enum Error {
         step: Step,
         /// What is on the disk now.
         disk: DiskState,
+        /// Where what was removed is kept, for [`DiskState::Restorable`].
+        undo: Option<PathBuf>,
         /// What failed.
         source: Box<Error>,
     },
@@ -157,7 +159,9 @@ pub enum Error {
 pub enum DiskState {
     /// Not a byte was written.
     Untouched,
-    /// Removing the old partition table was begun and not completed.
+    /// Nothing but the old partition table and the starts of the new partitions was removed, and an undo file holds it.
+    Restorable,
+    /// Removing the old partition table was begun and not completed, and the disk could not be read before.
     Uncertain,
     /// Its former content is gone and it has no partition table.
     NotInstalled,
@@ -167,6 +171,7 @@ impl fmt::Display for DiskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Untouched => "the disk was not changed",
+            Self::Restorable => "the disk's partition table was removed and can be put back",
             Self::Uncertain => "the disk may be partly erased",
             Self::NotInstalled => {
                 "the disk's former content is gone; it has no partition table and does not look installed"
@@ -268,6 +273,12 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Disk(error) => return error.hint(),
+            Self::Step { undo: Some(file), .. } => {
+                return Some(format!(
+                    "`aegis-installer table undo DISK --undo-file {}` puts back what was there",
+                    file.display()
+                ));
+            }
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } => return source.hint(),
             Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",

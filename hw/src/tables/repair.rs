@@ -82,6 +82,8 @@ pub enum Refusal {
     EntriesElsewhere,
     /// The plan was made for a disk of another size.
     OtherDisk,
+    /// The table is not the one for which the plan was made.
+    Changed,
 }
 
 impl fmt::Display for Refusal {
@@ -105,6 +107,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the present table keeps its entries at the end of the disk")
             }
             Self::OtherDisk => f.write_str("the plan was made for another disk"),
+            Self::Changed => f.write_str("its table changed since it was read"),
         }
     }
 }
@@ -125,7 +128,7 @@ impl Refusal {
             }
             Self::InTheWay { .. } => "copy the data of that partition first, then make it smaller",
             Self::EntriesElsewhere => "back the disk up and make the table anew",
-            Self::OtherDisk => "read the disk again and make a new plan",
+            Self::OtherDisk | Self::Changed => "read the disk again and make a new plan",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -51,7 +51,7 @@ impl Undo {
     /// Writes the file and waits until it is on its disk. It holds parts of file systems, so nobody else may read it.
     ///
     /// # Errors
-    /// Where the file cannot be written; with `fresh` also where it exists.
+    /// Where the file cannot be written; with `fresh` [`Problem::Exists`] as well.
     pub fn save<C: Crypto>(&self, path: &Path, fresh: bool) -> Result<(), Error> {
         let failed = || Error::io("write", path);
         let mut bytes = serde_json::to_vec(&self.head()).map_err(|error| failed()(error.into()))?;
@@ -67,7 +67,10 @@ impl Undo {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
         let options = if fresh { options.create_new(true) } else { options.create(true).truncate(true) };
-        let mut file: File = options.open(path).map_err(failed())?;
+        let mut file: File = options.open(path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => Error::Undo { path: path.into(), reason: Problem::Exists },
+            _ => failed()(source),
+        })?;
         let written = file.write_all(&bytes).and_then(|()| file.sync_all());
         written.map_err(|source| {
             // Half a file restores nothing. The first error is the one to tell.

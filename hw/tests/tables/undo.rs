@@ -129,7 +129,7 @@ fn files_read_back_and_every_damaged_byte_is_noticed() {
     assert!(
         loaded.is_for(&mark(SectorSize::S512), &written) && !loaded.is_for(&mark(SectorSize::S512), &wipes())
     );
-    assert!(matches!(undo.save::<Ring>(&path, true), Err(Error::Io { operation: "write", .. })), "it exists");
+    assert_eq!(reason(undo.save::<Ring>(&path, true)), Problem::Exists);
     undo.save::<Ring>(&path, false).unwrap();
 
     let whole = std::fs::read(&path).unwrap();

@@ -4,23 +4,36 @@ use aegis_core::{install::Role, manifest::path, slot::TRAILER_SIZE};
 use aegis_hw::{
     tables::{self, Region, boot_code, patch_core},
     target::Target,
+    undo::{Content, Written},
 };
 
 use crate::{error::Error, plan::InstallPlan, source::Source};
 
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
-/// Removes both old partition tables and every signature at the start of a partition.
-pub(super) fn wipe(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error> {
-    target.write_at(0, &ZEROS)?;
-    target.write_at(target.size().0 - ZEROS.len() as u64, &ZEROS)?;
+/// The places where zeros remove both old partition tables and every signature at the start of a partition.
+pub(super) fn wipes(plan: &InstallPlan, target: &dyn Target) -> Vec<Written> {
+    let whole = ZEROS.len() as u64;
+    let mut places = vec![(0, whole), (target.size().0 - whole, whole)];
     for role in Role::ALL {
         let (start, size) = plan.partitions.place(role);
-        target.write_at(start, &ZEROS)?;
+        places.push((start, whole));
         if matches!(role, Role::RootA | Role::RootB) {
             // A trailer of a former installation would make the slot look complete.
-            target.write_at(start + size.0 - TRAILER_SIZE as u64, &ZEROS[..TRAILER_SIZE])?;
+            let length = TRAILER_SIZE as u64;
+            places.push((start + size.0 - length, length));
         }
+    }
+    let zeros = |(offset, length)| Written { offset, content: Content::Zeros(length) };
+    places.into_iter().map(zeros).collect()
+}
+
+/// Removes what [`wipes`] says.
+pub(super) fn wipe(plan: &InstallPlan, target: &dyn Target) -> Result<(), Error> {
+    for Written { offset, content } in wipes(plan, target) {
+        let Content::Zeros(length) = content else { continue };
+        let length = usize::try_from(length).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        target.write_at(offset, &ZEROS[..length])?;
     }
     Ok(target.sync()?)
 }

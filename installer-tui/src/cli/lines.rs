@@ -75,10 +75,13 @@ pub(super) fn installed(plan: &InstallPlan, as_json: bool) {
 
 /// The last line of an installation that failed, for machines; people read standard error.
 pub(super) fn failed(error: &Error) {
-    let disk = match error {
-        Error::Step { disk, .. } => json!(disk),
-        _ => json!(null),
+    let (disk, undo) = match error {
+        Error::Step { disk, undo, .. } => (json!(disk), json!(undo)),
+        _ => (json!(null), json!(null)),
     };
     let code = error.exit_code();
-    out(&format!("{}\n", json!({ "event": "failed", "error": render(error), "disk": disk, "code": code })));
+    out(&format!(
+        "{}\n",
+        json!({ "event": "failed", "error": render(error), "disk": disk, "undo": undo, "code": code })
+    ));
 }

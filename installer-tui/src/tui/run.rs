@@ -46,6 +46,8 @@ pub struct Setting {
     pub tree: Tree,
     /// Directory for temporary files.
     pub staging: PathBuf,
+    /// Where the undo file is put.
+    pub undo: PathBuf,
     /// Lock of the one installer that writes.
     pub lock: PathBuf,
     /// Columns and rows in place of what the terminal says.
@@ -187,7 +189,8 @@ impl Runner {
             };
             let mut work = || {
                 let _lock = Lock::take(&setting.lock)?;
-                let context = Context { source: &setting.source, staging: &setting.staging };
+                let Setting { source, staging, undo, .. } = &*setting;
+                let context = Context { source, staging, undo };
                 apply::apply(&plan, context, &mut observer)
             };
             let result =

@@ -6,12 +6,14 @@ use std::{
 };
 
 use aegis_core::{
+    crypto::Ring,
     hex::Hex,
     install::{InstallId, Role},
 };
 use aegis_hw::{
     Bytes, Error as DiskError,
     target::{ImageFile, Source as _, Target, Window},
+    undo::Undo,
 };
 use aegis_installer::{
     Error,
@@ -128,7 +130,12 @@ fn apply_to(
         Event::Start { step, .. } => Some(step) != stop_in,
         _ => true,
     };
-    apply::apply_to(plan, Context { source, staging: &staging }, target, &mut observer)
+    apply::apply_to(
+        plan,
+        Context { source, staging: &staging, undo: &fixture.path("undo") },
+        target,
+        &mut observer,
+    )
 }
 
 /// Writes that remove what was there: both ends of the disk, the start of five partitions, two trailers.
@@ -158,8 +165,9 @@ fn a_write_that_fails_at_any_moment_leaves_no_boot_sector() {
         fixture.former_table(&disk);
         let target = Faulty { fail_at: moment, ..Faulty::new(&disk, 512) };
         let error = apply_to(&fixture, &plan, &source, &target, None).unwrap_err();
-        let Error::Step { disk: state, .. } = &error else { panic!("{error}") };
-        let expected = if moment < WIPES { DiskState::Uncertain } else { DiskState::NotInstalled };
+        let Error::Step { disk: state, undo, .. } = &error else { panic!("{error}") };
+        assert_eq!(undo.is_some(), *state == DiskState::Restorable);
+        let expected = if moment < WIPES { DiskState::Restorable } else { DiskState::NotInstalled };
         assert_eq!(*state, expected);
         // The very first write is the one that removes the old table.
         assert_eq!(looks_installed(&disk), moment == 0, "write {moment} of {count}: {error}");
@@ -196,12 +204,23 @@ fn stopping_is_possible_in_every_step() {
     for step in Step::ALL {
         let disk = fixture.disk("disk.img", 8 * GIB);
         fixture.former_table(&disk);
+        let ends = || (read_at(&disk, 0, 1 << 20), read_at(&disk, 8 * GIB - MIB, 1 << 20));
+        let before = ends();
         let plan = plan_for(&fixture, &source, &disk, 512);
         let error = apply_to(&fixture, &plan, &source, &Faulty::new(&disk, 512), Some(step)).unwrap_err();
-        let Error::Step { disk: state, step: stopped, source: cause } = &error else { panic!("{error}") };
+        let Error::Step { disk: state, step: stopped, source: cause, .. } = &error else { panic!("{error}") };
         assert_eq!(*stopped, step);
         assert!(matches!(**cause, Error::Cancelled));
         assert_eq!(*state == DiskState::Untouched, looks_installed(&disk), "{step}");
+        assert_eq!(*state == DiskState::Restorable, step == Step::Image, "{step}");
+        if *state == DiskState::Restorable {
+            let target = ImageFile::open(&disk, 512).unwrap();
+            let undo = Undo::load::<Ring>(&fixture.path("undo")).unwrap();
+            undo.restore(&target).unwrap().apply(&target).unwrap();
+            assert!(ends() == before, "byte for byte as it was");
+        } else if step > Step::Image {
+            assert!(!fixture.path("undo").exists(), "{step}: what it holds would be a lie");
+        }
         assert_eq!(
             std::fs::read_dir(fixture.path("staging")).unwrap().count(),
             0,

@@ -210,6 +210,7 @@ impl Fixture {
             ("--proc-root", "proc"),
             ("--staging", "staging"),
             ("--lock", "lock"),
+            ("--undo-file", "undo"),
         ] {
             command.arg(option).arg(self.path(path));
         }
