@@ -12,7 +12,7 @@ use std::{
 
 use aegis_hw::{
     Bytes, Error,
-    target::{Target, Window},
+    target::{Source, Target, Window},
 };
 
 pub(crate) const MIB: usize = 1 << 20;
@@ -76,7 +76,7 @@ impl Memory {
     }
 }
 
-impl Target for Memory {
+impl Source for Memory {
     fn path(&self) -> &Path {
         Path::new("/dev/memory")
     }
@@ -98,7 +98,9 @@ impl Target for Memory {
         }
         Ok(())
     }
+}
 
+impl Target for Memory {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
         let place = self.place(offset, buffer)?;
         let delay = {
