@@ -211,9 +211,14 @@ impl Failure {
         Self::Nonsense { what: what.into() }
     }
 
-    /// There is nothing to ask, which says nothing against the device.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::Library(LoadError::Absent { .. }) | Self::NoNode)
+    /// Whether an encoder cannot be used when this is how the source failed. A library that is not installed says nothing
+    /// against the device.
+    pub fn stops(&self, source: Source) -> bool {
+        match self {
+            Self::Mismatch | Self::NotLoaded => true,
+            Self::Library(LoadError::Absent { .. }) | Self::NoNode => false,
+            _ => source.probes(),
+        }
     }
 }
 

@@ -275,6 +275,38 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "record")]
+    #[test]
+    fn what_drivers_said_is_kept_in_a_recording() {
+        use std::{fs, os::unix::fs::symlink};
+
+        use crate::{
+            gpu::{self, Evidence, Names},
+            tree::{Recording, Roots},
+        };
+
+        let place = tempfile::tempdir().unwrap();
+        let card = place.path().join("bus/pci/devices/0000:01:00.0");
+        fs::create_dir_all(&card).unwrap();
+        for (file, content) in [("class", "0x030000"), ("vendor", "0x10de"), ("device", "0x2684")] {
+            fs::write(card.join(file), content).unwrap();
+        }
+        symlink("../../../../bus/pci/drivers/nvidia", card.join("driver")).unwrap();
+        let tree = Tree::recorder(Roots { sysfs: place.path().into(), ..Roots::default() });
+        let names = Names::default();
+        let mut live = gpu::gpus(&tree, &names).unwrap();
+        let codecs = r#"{"answer":{"codecs":[{"name":"h264","largest":[4096,4096]}]},"source":"nvenc"}"#;
+        let failure = r#"{"failure":{"kind":"mismatch"},"source":"nvml"}"#;
+        let script = format!("case $1 in nvenc) echo '{MARK}{codecs}';; nvml) echo '{MARK}{failure}';; esac");
+        ask_drivers(&mut live, &tree, &asker(&script));
+        assert_eq!(live[0].encoder.evidence, Evidence::Probe(Source::Nvenc));
+        let text = tree.recording().to_text("a card");
+        let replayed = Tree::recorded(Recording::parse(text.as_bytes()).unwrap());
+        let mut again = gpu::gpus(&replayed, &names).unwrap();
+        ask_drivers(&mut again, &replayed, &Asker { program: "/no/such/program".into(), ..asker("") });
+        assert_eq!(again, live);
+    }
+
     #[test]
     fn what_a_driver_does_to_its_process_is_a_failure() {
         let died = asker("kill -SEGV $$").try_ask(&question()).unwrap_err();

@@ -160,7 +160,7 @@ pub(super) fn judge(chip: Option<&Entry>, driver: Option<&str>, asked: &[Asked])
     }
     if verdict.state == Encoder::Ready && !matches!(verdict.evidence, Evidence::Probe(_)) {
         let failures = asked.iter().filter_map(|asked| Some((asked.source, asked.failure.as_ref()?)));
-        let mut hard = failures.filter(|(source, failure)| source.probes() && !failure.is_absence());
+        let mut hard = failures.filter(|(source, failure)| failure.stops(*source));
         if let Some((source, failure)) = hard.next_back() {
             verdict.state = Encoder::Failed { source, failure: failure.clone() };
             verdict.evidence = Evidence::of(source);
@@ -312,6 +312,16 @@ mod tests {
         // A device without an encoder has none, whatever failed.
         let none = judged(H200, Some("nvidia"), vec![asked(NVENC, Err(Failure::Mismatch))]);
         assert_eq!(none.state, Encoder::None);
+    }
+
+    #[test]
+    fn libraries_of_another_version_stop_everything() {
+        let absent = Failure::Library(LoadError::Absent { library: "libnvidia-encode.so.1".into() });
+        let all = vec![asked(NVML, Err(Failure::Mismatch)), asked(NVENC, Err(absent))];
+        let verdict = judged(RTX_4090, Some("nvidia"), all);
+        assert_eq!(verdict.state, Encoder::Failed { source: NVML, failure: Failure::Mismatch });
+        let unsure = vec![asked(NVML, Err(Failure::Refused { call: "nvmlInit_v2".into(), code: 999 }))];
+        assert_eq!(judged(RTX_4090, Some("nvidia"), unsure).state, Encoder::Ready);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Declared after `nvEncodeAPI.h`. Sizes and offsets of everything here are the same in versions 9.1 to 13.0, compared by
 //! compiling all of them (nv-codec-headers, commits up to f2fb9b3): the parameters of a session take 1552 bytes with the
 //! device at 8 and the version at 24, the list of functions 2552 with GUID count, GUIDs, capabilities, destruction and
-//! opening at 16, 40, 64, 224 and 240, a question about a capability 256.
+//! opening at 16, 40, 64, 224 and 240, a question about a capability 256. The library of driver 550.163.01 takes the list in
+//! every one of these versions, says 12.2 of itself, and fills these functions in.
 
 use std::{
     ffi::{CString, c_char, c_int, c_uint, c_void},
