@@ -361,7 +361,7 @@ impl Hint for Error {
             Self::MissingModule { .. } => "correct initramfs/modules.list for this kernel".into(),
             Self::MissingBinary(_) => "build our own programs first: make binaries".into(),
             Self::UnfitBinary { .. } => {
-                "run `make binaries` on Debian 13 or an older release, so that its glibc is not newer".into()
+                "build it with `make binaries`, on Debian 13 or an older release".into()
             }
             Self::Stale(_) => "run `aegis edition derive` and commit the result".into(),
             Self::LicenseKey(source) => source.hint().into(),

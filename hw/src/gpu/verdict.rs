@@ -163,7 +163,6 @@ pub(super) fn judge(chip: Option<&Entry>, driver: Option<&str>, asked: &[Asked])
         let mut hard = failures.filter(|(source, failure)| failure.stops(*source));
         if let Some((source, failure)) = hard.next_back() {
             verdict.state = Encoder::Failed { source, failure: failure.clone() };
-            verdict.evidence = Evidence::of(source);
         }
     }
     verdict
@@ -320,6 +319,8 @@ mod tests {
         let all = vec![asked(NVML, Err(Failure::Mismatch)), asked(NVENC, Err(absent))];
         let verdict = judged(RTX_4090, Some("nvidia"), all);
         assert_eq!(verdict.state, Encoder::Failed { source: NVML, failure: Failure::Mismatch });
+        // That it has one is still known by the table alone.
+        assert_eq!(verdict.evidence, Evidence::Table);
         let unsure = vec![asked(NVML, Err(Failure::Refused { call: "nvmlInit_v2".into(), code: 999 }))];
         assert_eq!(judged(RTX_4090, Some("nvidia"), unsure).state, Encoder::Ready);
     }
