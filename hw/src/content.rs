@@ -150,13 +150,19 @@ pub fn by_core(node: &Path, file: &File, offset: u64, size: u64) -> Result<Conte
         let at = io::Error::new(error.source.kind(), format!("{error}: {}", error.source));
         Error::io("look at what is on", node)(at)
     })?;
-    Ok(match content {
-        probe::Content::Unknown => Content::Unknown,
-        probe::Content::One(probe) => Content::One(probe.into()),
-        probe::Content::Several(kinds) => {
-            Content::Several { kinds: kinds.iter().map(|kind| kind.id().to_string()).collect() }
+    Ok(content.into())
+}
+
+impl From<probe::Content> for Content {
+    fn from(content: probe::Content) -> Self {
+        match content {
+            probe::Content::Unknown => Self::Unknown,
+            probe::Content::One(probe) => Self::One(probe.into()),
+            probe::Content::Several(kinds) => {
+                Self::Several { kinds: kinds.iter().map(|kind| kind.id().to_string()).collect() }
+            }
         }
-    })
+    }
 }
 
 /// A part of an open file.

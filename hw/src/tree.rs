@@ -222,11 +222,18 @@ pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO))
 }
 
-/// `sda10` after `sda9`.
-fn natural_key(name: &str) -> (String, u64, usize) {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (stem, number) = name.split_at(name.len() - digits);
-    (stem.into(), number.parse().unwrap_or(0), digits)
+/// `sda10` after `sda9`, and `nvme10n1` after `nvme9n2`: text and numbers in turn, then the name itself.
+fn natural_key(name: &str) -> (Vec<(String, u64)>, String) {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
+        let (digits, after) =
+            after.split_at(after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len()));
+        parts.push((text.to_owned(), digits.parse().unwrap_or(0)));
+        rest = after;
+    }
+    (parts, name.into())
 }
 
 #[cfg(test)]
@@ -235,8 +242,8 @@ mod tests {
 
     #[test]
     fn names_sort_by_number() {
-        let mut names = ["sda10", "sda9", "sdb", "sda", "sda09"];
+        let mut names = ["sda10", "nvme10n1", "sda9", "sdb", "sda", "nvme9n2", "sda09"];
         names.sort_by_key(|n| natural_key(n));
-        assert_eq!(names, ["sda", "sda9", "sda09", "sda10", "sdb"]);
+        assert_eq!(names, ["nvme9n2", "nvme10n1", "sda", "sda09", "sda9", "sda10", "sdb"]);
     }
 }

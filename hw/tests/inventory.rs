@@ -144,7 +144,7 @@ fn a_mount_with_its_own_device_number_is_found_by_its_source() {
     let m = Machine::new();
     m.disk("sda", "pci0/ata1/host0/target0:0:0/0:0:0:0", 1 << 24);
     m.write("proc/self/mountinfo", b"1 0 0:44 / /data rw - btrfs /dev/sda rw\n");
-    let expected = Use::Mount { device: "sda".into(), at: "/data".into() };
+    let expected = Use::Mount { device: "sda".into(), through: Vec::new(), at: "/data".into() };
     assert_eq!(m.disks()[0].refusals(NONE, Bytes(0)), [Refusal::InUse(expected)]);
 }
 

@@ -5,6 +5,8 @@ mod flash;
 mod hardware;
 mod install;
 mod lines;
+mod machine;
+mod page;
 mod table;
 
 pub(crate) use install::seed;
@@ -71,6 +73,17 @@ struct PathArgs {
     #[arg(long, global = true, value_name = "DIR")]
     dev_root: Option<PathBuf>,
 
+    /// Recorded machine in place of this one.
+    ///
+    /// `hardware --save FILE` makes such a file. Nothing of this machine is looked at, and nothing can be installed.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with_all = ["sysfs_root", "proc_root", "dev_root"]
+    )]
+    sysroot: Option<PathBuf>,
+
     /// Directory for temporary files.
     ///
     /// It takes a copy of the image's /var for a while.
@@ -97,10 +110,10 @@ enum Command {
     /// Writes an image to sticks or other devices, and reads it back.
     Flash(flash::FlashArgs),
 
-    /// Lists the disks, with the reasons against those that are not offered.
+    /// Lists the disks, what is on them, and the reasons against those that are not offered.
     Devices(devices::DevicesArgs),
 
-    /// Lists the graphics devices, what drives them, and which videos they encode.
+    /// Shows the machine: firmware, disks, USB, and graphics devices with the videos that they encode.
     Hardware(hardware::HardwareArgs),
 
     /// Asks one driver one question; for the program itself, which starts it so that a driver's failure is not its own.
@@ -126,9 +139,7 @@ pub fn run() -> Result<u8, Error> {
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
-        Some(Command::Hardware(hardware)) => {
-            hardware::run(&args.paths.tree(), hardware, args.paths.is_this_machine())?
-        }
+        Some(Command::Hardware(hardware)) => hardware::run(&args.paths, hardware)?,
         Some(Command::AskDriver(question)) => hardware::answer(question),
         Some(Command::Table(command)) => table::run(&args.paths, command)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
@@ -138,10 +149,11 @@ pub fn run() -> Result<u8, Error> {
 
 fn screens(args: &Args) -> Result<u8, Error> {
     let paths = &args.paths;
+    paths.writable("show the screens of an installation")?;
     let (image, source) = paths.source()?;
     let setting = Setting {
         source,
-        tree: paths.tree(),
+        tree: paths.tree()?,
         staging: paths.staging.clone(),
         undo: paths.undo_file.clone(),
         lock: paths.lock.clone(),
@@ -163,20 +175,35 @@ fn parse_size(text: &str) -> Result<(u16, u16), String> {
 }
 
 impl PathArgs {
-    /// The machine.
-    fn tree(&self) -> Tree {
+    fn roots(&self) -> Roots {
         let standard = Roots::default();
-        Tree::live(Roots {
+        Roots {
             sysfs: self.sysfs_root.clone().unwrap_or(standard.sysfs),
             proc: self.proc_root.clone().unwrap_or(standard.proc),
             dev: self.dev_root.clone().unwrap_or(standard.dev),
             root: standard.root,
-        })
+        }
+    }
+
+    /// The machine: this one, or one from a file.
+    fn tree(&self) -> Result<Tree, Error> {
+        match &self.sysroot {
+            Some(file) => Ok(Tree::recorded(machine::load(file)?)),
+            None => Ok(Tree::live(self.roots())),
+        }
+    }
+
+    /// Refuses what writes when the machine is only a file.
+    fn writable(&self, what: &'static str) -> Result<(), Error> {
+        match &self.sysroot {
+            Some(file) => Err(Error::Recorded { file: file.clone(), what }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the machine is the one that the program runs on, so that its drivers can be asked.
     fn is_this_machine(&self) -> bool {
-        self.sysfs_root.is_none() && self.proc_root.is_none() && self.dev_root.is_none()
+        [&self.sysroot, &self.sysfs_root, &self.proc_root, &self.dev_root].iter().all(|root| root.is_none())
     }
 
     /// The image's files, and everything that is read from medium and image.

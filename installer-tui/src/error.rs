@@ -136,6 +136,13 @@ pub enum Error {
     },
     /// A machine from a recording was to be watched.
     WatchOfRecording,
+    /// The machine is only a recording, which cannot be changed.
+    Recorded {
+        /// The recording.
+        file: PathBuf,
+        /// What was asked for.
+        what: &'static str,
+    },
     /// The person stopped the installation.
     Cancelled,
     /// The terminal cannot be used.
@@ -246,6 +253,9 @@ impl fmt::Display for Error {
                 write!(f, "{} has {free} free, {needed} are needed for a while", path.display())
             }
             Self::WatchOfRecording => f.write_str("a recorded machine does not change"),
+            Self::Recorded { file, what } => {
+                write!(f, "cannot {what}: {} is a recorded machine", file.display())
+            }
             Self::Cancelled => f.write_str("stopped on request"),
             Self::Terminal(_) => f.write_str("the terminal cannot be used"),
             Self::Step { step, disk, .. } => write!(f, "{step} failed ({disk})"),
@@ -297,6 +307,9 @@ impl Hint for Error {
                 "`aegis-installer check-answers FILE` checks without installing"
             }
             Self::Selector { .. } => "name the disk by its serial; `aegis-installer devices` lists the disks",
+            Self::Recorded { .. } => {
+                "with --sysroot use `devices`, `hardware` or `install --plan`; leave it out to change this machine"
+            }
             Self::Refused { .. } => "choose another disk",
             Self::Confirmation { .. } => {
                 "compare model and serial of the disk, then confirm it by its serial"
@@ -315,7 +328,10 @@ impl Hint for Error {
         match self {
             Self::Disk(error) => error.exit_code(),
             Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
-            Self::Selector { .. } | Self::Refused { .. } | Self::Confirmation { .. } => exit::REFUSED,
+            Self::Selector { .. }
+            | Self::Refused { .. }
+            | Self::Confirmation { .. }
+            | Self::Recorded { .. } => exit::REFUSED,
             Self::Medium { .. } => exit::FAILED,
             Self::AnswerSyntax { .. } | Self::Answers(_) | Self::WatchOfRecording => exit::USAGE,
             _ => exit::FAILED,

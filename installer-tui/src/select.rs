@@ -24,16 +24,29 @@ pub fn medium_disks(tree: &Tree, state: &Path) -> Result<BTreeSet<String>, Error
         medium_device: Option<String>,
     }
     let path = state.join("boot.json");
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        // Not a live system, so nothing of it is a medium; mounts are found anyway.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(source) => return Err(Error::io("read", path)(source)),
-    };
+    // Not a live system, so nothing of it is a medium; mounts are found anyway.
+    let Some(text) = boot_record(tree, &path)? else { return Ok(BTreeSet::new()) };
     let boot: Boot = serde_json::from_slice(&text).map_err(|e| Error::io("parse", path)(e.into()))?;
     match boot.medium_device {
-        Some(device) => Ok(inventory::backing_disks(tree, Path::new(&device))?),
+        Some(device) => {
+            tree.note(BOOT_RECORD, serde_json::json!({ "medium_device": device }).to_string().as_bytes());
+            Ok(inventory::backing_disks(tree, Path::new(&device))?)
+        }
         None => Ok(BTreeSet::new()),
+    }
+}
+
+/// What the initramfs left, in a recorded machine.
+const BOOT_RECORD: &str = "/run/aegis/boot.json";
+
+fn boot_record(tree: &Tree, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if tree.is_recorded() {
+        return Ok(tree.read_if_any(BOOT_RECORD)?);
+    }
+    match fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io("read", path)(source)),
     }
 }
 
@@ -81,6 +94,12 @@ pub fn by_path(
     medium: &BTreeSet<String>,
     needed: Bytes,
 ) -> Result<TargetDisk, Error> {
+    if tree.is_recorded() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let disk = inventory::disk(tree, &name)?;
+        refuse(&disk, medium, needed)?;
+        return Ok(TargetDisk::of_disk(&disk));
+    }
     let real = path.canonicalize().map_err(Error::io("look at", path))?;
     let data = real.metadata().map_err(Error::io("look at", path))?;
     if data.is_file() {

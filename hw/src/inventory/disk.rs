@@ -4,10 +4,11 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
+use super::{content::Content, usage::Use, usb::UsbPlace};
 use crate::{target::Identity, text::Shown, units::Bytes};
 
 /// How a disk is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// SATA or PATA.
@@ -23,6 +24,7 @@ pub enum Transport {
     /// Paravirtualised.
     Virtio,
     /// Anything else.
+    #[default]
     Other,
 }
 
@@ -40,52 +42,59 @@ impl fmt::Display for Transport {
     }
 }
 
+/// Number of a device node, as the kernel writes it in `dev` and in mountinfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct DeviceNumber {
+    /// Which driver.
+    pub major: u32,
+    /// Which of its devices.
+    pub minor: u32,
+}
+
+impl DeviceNumber {
+    /// Reads `8:1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once(':')?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+
+    /// From the `st_rdev` of a device node, whose bits are split as the C library does it.
+    pub fn of_node(number: libc::dev_t) -> Self {
+        Self { major: libc::major(number), minor: libc::minor(number) }
+    }
+}
+
+impl fmt::Display for DeviceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
 /// A partition that the kernel knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Partition {
     /// The kernel's name, such as `sda1`.
     pub name: String,
+    /// Number of its node.
+    pub device: Option<DeviceNumber>,
     /// Number in the table.
     pub number: u32,
     /// First byte.
     pub start: u64,
     /// Size.
     pub size: Bytes,
-}
-
-/// Something that uses a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Use {
-    /// A mounted file system.
-    Mount {
-        /// Disk or partition.
-        device: String,
-        /// Where.
-        at: String,
-    },
-    /// Swap space.
-    Swap {
-        /// Disk or partition.
-        device: String,
-    },
-    /// A device above it, such as RAID, LVM or encryption.
-    Holder {
-        /// Disk or partition.
-        device: String,
-        /// The kernel's or the device-mapper's name of the holder.
-        by: String,
-    },
-}
-
-impl fmt::Display for Use {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mount { device, at } => write!(f, "{device} is mounted at {}", Shown(at)),
-            Self::Swap { device } => write!(f, "{device} is used as swap space"),
-            Self::Holder { device, by } => write!(f, "{device} is used by {}", Shown(by)),
-        }
-    }
+    /// Cannot be written.
+    pub read_only: bool,
+    /// Type in the table: a GUID, or `0x83` and the like.
+    pub kind: Option<String>,
+    /// Its own GUID.
+    pub guid: Option<String>,
+    /// Name in the table.
+    pub label: Option<String>,
+    /// What is on it.
+    pub content: Option<Content>,
+    /// Devices directly above it, by their kernel names.
+    pub holders: Vec<String>,
 }
 
 /// Why a disk is not offered.
@@ -96,8 +105,17 @@ pub enum Refusal {
     Medium,
     /// Something uses it.
     InUse(Use),
+    /// What is mounted could not be found out.
+    UsesUnknown,
     /// It cannot be written.
     ReadOnly,
+    /// A drive without a medium, such as an empty slot of a card reader.
+    Empty,
+    /// The kernel gave it up, or its properties cannot be read.
+    Failing {
+        /// What was seen.
+        what: String,
+    },
     /// It is too small.
     TooSmall {
         /// Bytes that are needed.
@@ -115,46 +133,90 @@ impl fmt::Display for Refusal {
         match self {
             Self::Medium => f.write_str("this system runs from it"),
             Self::InUse(what) => what.fmt(f),
+            Self::UsesUnknown => f.write_str("what is mounted cannot be read, it may be in use"),
             Self::ReadOnly => f.write_str("it is read-only"),
+            Self::Empty => f.write_str("there is no medium in it"),
+            Self::Failing { what } => f.write_str(what),
             Self::TooSmall { needed } => write!(f, "it is too small, {needed} are needed"),
             Self::SectorSize { found } => write!(f, "its sectors have {found} bytes"),
         }
     }
 }
 
-/// A disk. Text that the disk itself reported is raw: show it through [`Shown`].
+/// A file of a disk that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Path from the disk's directory in sysfs.
+    pub file: String,
+    /// What the system said.
+    pub error: String,
+}
+
+/// A disk. Text that the disk itself reported is raw: show it through [`Shown`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Disk {
     /// The kernel's name, such as `nvme0n1`.
     pub name: String,
     /// Device node.
     pub node: PathBuf,
-    /// Size.
+    /// Number of its node.
+    pub device: Option<DeviceNumber>,
+    /// Size; 0 without a medium.
     pub size: Bytes,
     /// Bytes of a logical sector.
     pub logical_sector: u32,
     /// Bytes of a physical sector.
     pub physical_sector: u32,
+    /// Bytes that are best written at once; 0 when the disk does not say.
+    pub optimal_io: u32,
+    /// Bytes from the start to the first physical sector.
+    pub alignment_offset: u32,
     /// Vendor and model, as far as they are known.
     pub model: Option<String>,
+    /// Maker alone, where the bus tells it apart.
+    pub vendor: Option<String>,
+    /// Revision of hardware or firmware.
+    pub revision: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
+    /// The port or name that tells it from another disk of this machine with the same serial number.
+    pub told_apart_by: Option<String>,
     /// World-wide name or another identifier that the standard of the bus defines.
     pub wwn: Option<String>,
     /// The medium can be taken out, or the whole disk is hot-pluggable by USB.
     pub removable: bool,
+    /// The kernel's own word on that: the medium can be taken out. Enclosures of disks say no.
+    pub removable_medium: bool,
     /// Cannot be written.
     pub read_only: bool,
     /// Has rotating plates.
     pub rotational: bool,
     /// How it is attached.
     pub transport: Transport,
+    /// Its place in the USB.
+    pub usb: Option<UsbPlace>,
+    /// Controllers by which one NVMe namespace is reached, when there are several ways to it.
+    pub paths: Vec<String>,
     /// The kernel's sequence number of this appearance of the disk.
     pub diskseq: Option<u64>,
+    /// State by the SCSI layer or of the NVMe controller, such as `running` and `live`.
+    pub state: Option<String>,
+    /// Commands that ended with an error since the disk appeared (SCSI only).
+    pub io_errors: Option<u64>,
+    /// Form of its partition table, such as `gpt` and `dos`.
+    pub table: Option<String>,
+    /// What is on the disk outside of partitions.
+    pub content: Option<Content>,
     /// Partitions that the kernel knows.
     pub partitions: Vec<Partition>,
+    /// Devices directly above the disk, by their kernel names.
+    pub holders: Vec<String>,
     /// What uses it now.
     pub uses: Vec<Use>,
+    /// Whether `uses` could be found out.
+    pub uses_known: bool,
+    /// Files that could not be read.
+    pub faults: Vec<Fault>,
 }
 
 impl Disk {
@@ -163,16 +225,22 @@ impl Disk {
         Identity { diskseq: self.diskseq, size: self.size, sector_size: self.logical_sector }
     }
 
-    /// What a person types before the disk is erased: the serial number, or the name of a disk without one.
+    /// What a person types before the disk is erased: the serial number, or the name of a disk without one. A number that
+    /// another disk has too is followed by the port or the name.
     pub fn confirm_token(&self) -> String {
-        Shown(self.serial.as_deref().unwrap_or(&self.name)).to_string()
+        let token = match (&self.serial, &self.told_apart_by) {
+            (Some(serial), Some(place)) => format!("{serial} {place}"),
+            (Some(serial), None) => serial.clone(),
+            (None, _) => self.name.clone(),
+        };
+        Shown(&token).to_string()
     }
 
     /// One line for a list: model, size, transport, serial and name.
     pub fn summary(&self) -> String {
         let model = self.model.as_deref().unwrap_or("unknown model");
         let serial = self.serial.as_deref().map(|s| format!(", serial {}", Shown(s))).unwrap_or_default();
-        format!("{}, {}, {}{serial} ({})", Shown(model), self.size, self.transport, self.name)
+        format!("{}, {}, {}{serial} ({})", Shown(model), self.size, self.transport, Shown(&self.name))
     }
 
     /// Every reason against using the disk; `medium` names the disks that the running system came from.
@@ -182,6 +250,14 @@ impl Disk {
             found.push(Refusal::Medium);
         }
         found.extend(self.uses.iter().cloned().map(Refusal::InUse));
+        if !self.uses_known {
+            found.push(Refusal::UsesUnknown);
+        }
+        found.extend(self.failing().map(|what| Refusal::Failing { what }));
+        if self.size == Bytes(0) && !self.faults.iter().any(|fault| fault.file == "size") {
+            found.push(Refusal::Empty);
+            return found;
+        }
         if self.read_only {
             found.push(Refusal::ReadOnly);
         }
@@ -192,5 +268,16 @@ impl Disk {
             found.push(Refusal::SectorSize { found: self.logical_sector });
         }
         found
+    }
+
+    /// What shows that the disk is out of order.
+    fn failing(&self) -> Option<String> {
+        if let Some(state) =
+            self.state.as_deref().filter(|state| matches!(*state, "offline" | "blocked" | "dead"))
+        {
+            return Some(format!("the kernel says that it is {state}"));
+        }
+        let fault = self.faults.first()?;
+        Some(format!("{} of it cannot be read: {}", fault.file, fault.error))
     }
 }

@@ -1,148 +1,186 @@
-//! Reading `/sys/block`: Linux `Documentation/ABI/stable/sysfs-block`.
+//! One disk by its files in sysfs.
 
 use super::{
     Disk, Partition, Transport,
-    usage::{self, Usage},
+    block::{Block, Part},
+    content,
+    disk::Fault,
+    usb,
 };
 use crate::{error::Error, text::reported, tree::Tree, units::Bytes};
 
-/// Unit of `size` and `start` in sysfs, whatever the sector size of the disk.
+/// Unit of `size` in sysfs, whatever the sector size of the disk.
 const SYSFS_SECTOR: u64 = 512;
 
-/// Names of all block devices that are not partitions.
-pub(super) fn block_devices(tree: &Tree) -> Result<Vec<String>, Error> {
-    tree.list("/sys/block")
+/// Reads files of one disk, and keeps which of them failed.
+struct Files<'a> {
+    tree: &'a Tree,
+    directory: &'a str,
+    faults: Vec<Fault>,
 }
 
-/// Whether a block device is a disk of its own rather than made from others.
-pub(super) fn is_disk(tree: &Tree, name: &str) -> bool {
-    let dir = format!("/sys/block/{name}");
-    let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
-    // Only disks have a device behind them; SCSI type 5 is an optical drive.
-    let optical = tree.text(&format!("{dir}/device/type")).as_deref() == Some("5") || name.starts_with("sr");
-    let hidden = tree.text(&format!("{dir}/hidden")).as_deref() == Some("1");
-    tree.exists(&format!("{dir}/device")) && !boot_area && !optical && !hidden && !name.starts_with("fd")
-}
-
-/// The disk of a disk or partition; `None` when the kernel knows neither.
-pub(super) fn whole_disk(tree: &Tree, name: &str) -> Result<Option<String>, Error> {
-    if tree.exists(&format!("/sys/block/{name}")) {
-        return Ok(Some(name.into()));
-    }
-    for disk in block_devices(tree)? {
-        if tree.exists(&format!("/sys/block/{disk}/{name}/partition")) {
-            return Ok(Some(disk));
+impl Files<'_> {
+    /// Content of a file that the kernel may not offer for this disk.
+    fn bytes(&mut self, file: &str) -> Option<Vec<u8>> {
+        match self.tree.read_if_any(&format!("{}/{file}", self.directory)) {
+            Ok(bytes) => bytes,
+            Err(Error::Io { source, .. }) => {
+                // What needs privileges, or is not offered by this driver, says nothing about the disk.
+                let harmless =
+                    [libc::EACCES, libc::EPERM, libc::EOPNOTSUPP, libc::EINVAL, libc::EISDIR, libc::ENODATA];
+                if !source.raw_os_error().is_some_and(|number| harmless.contains(&number)) {
+                    self.faults.push(Fault { file: file.into(), error: described(&source) });
+                }
+                None
+            }
+            Err(_other) => None,
         }
     }
-    // Names below /dev/mapper are not the kernel's names.
-    for disk in block_devices(tree)? {
-        if tree.text(&format!("/sys/block/{disk}/dm/name")).as_deref() == Some(name) {
-            return Ok(Some(disk));
-        }
+
+    fn text(&mut self, file: &str) -> Option<String> {
+        self.bytes(file).and_then(|raw| reported(&raw))
     }
-    Ok(None)
+
+    fn number(&mut self, file: &str) -> Option<u64> {
+        self.text(file)?.parse().ok()
+    }
+
+    /// A number that the disk cannot be used without.
+    fn needed(&mut self, file: &str) -> u64 {
+        let faults = self.faults.len();
+        let number = self.number(file);
+        if number.is_none() && self.faults.len() == faults {
+            self.faults.push(Fault { file: file.into(), error: "it is no number".into() });
+        }
+        number.unwrap_or(0)
+    }
+
+    fn small(&mut self, file: &str, default: u32) -> u32 {
+        self.number(file).and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
+    }
+
+    /// Numbers of the SCSI layer are hexadecimal: Linux `drivers/scsi/scsi_sysfs.c`.
+    fn hexadecimal(&mut self, file: &str) -> Option<u64> {
+        u64::from_str_radix(self.text(file)?.strip_prefix("0x")?, 16).ok()
+    }
 }
 
-pub(super) fn read_disk(tree: &Tree, name: &str, usage: &Usage) -> Result<Disk, Error> {
-    let dir = format!("/sys/block/{name}");
-    let real = tree.real(&dir)?;
-    let transport = transport(&real);
-    let partitions = partitions(tree, &dir)?;
-    let mut uses = Vec::new();
-    usage::collect(tree, usage, &dir, name, &mut uses)?;
-    for partition in &partitions {
-        usage::collect(tree, usage, &format!("{dir}/{}", partition.name), &partition.name, &mut uses)?;
-    }
-    let small = |file: &str, default| {
-        tree.number(&format!("{dir}/{file}")).and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
-    };
-    Ok(Disk {
-        name: name.into(),
-        node: tree.physical(&format!("/dev/{}", name.replace('!', "/"))),
-        size: Bytes(tree.number(&format!("{dir}/size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
-        logical_sector: small("queue/logical_block_size", 512),
-        physical_sector: small("queue/physical_block_size", 512),
-        model: model(tree, &dir),
-        serial: serial(tree, &dir, &real),
-        wwn: tree.text(&format!("{dir}/wwid")).or_else(|| tree.text(&format!("{dir}/device/wwid"))),
-        removable: tree.number(&format!("{dir}/removable")) == Some(1) || transport == Transport::Usb,
-        read_only: tree.number(&format!("{dir}/ro")) == Some(1),
-        rotational: tree.number(&format!("{dir}/queue/rotational")) == Some(1),
+/// What the system says, without the number that differs between systems.
+fn described(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// A disk, before it is known what uses it.
+pub(super) fn read_disk(tree: &Tree, block: &Block, content: &content::Reader<'_>) -> Disk {
+    let mut files = Files { tree, directory: &block.directory, faults: Vec::new() };
+    let transport = transport(&block.directory);
+    let usb = (transport == Transport::Usb).then(|| usb::place(tree, &block.directory)).flatten();
+    let size = Bytes(files.needed("size").saturating_mul(SYSFS_SECTOR));
+    let found = content.of(block.device, &block.name, size);
+    files.faults.extend(found.fault.map(|error| Fault { file: "content".into(), error }));
+    let (vendor, model) = model(&mut files);
+    let removable_medium = files.number("removable") == Some(1);
+    let revision = ["device/rev", "device/firmware_rev", "device/hwrev"].into_iter();
+    Disk {
+        name: block.name.clone(),
+        node: tree.physical(&format!("/dev/{}", block.name.replace('!', "/"))),
+        device: block.device,
+        size,
+        logical_sector: files.small("queue/logical_block_size", 512),
+        physical_sector: files.small("queue/physical_block_size", 512),
+        optimal_io: files.small("queue/optimal_io_size", 0),
+        alignment_offset: files.small("alignment_offset", 0),
+        revision: revision.filter_map(|file| files.text(file)).next(),
+        serial: serial(&mut files, usb.as_ref()),
+        told_apart_by: None,
+        wwn: files.text("wwid").or_else(|| files.text("device/wwid")),
+        removable: removable_medium || transport == Transport::Usb,
+        removable_medium,
+        read_only: files.number("ro") == Some(1),
+        rotational: files.number("queue/rotational") == Some(1),
         transport,
-        diskseq: tree.number(&format!("{dir}/diskseq")),
-        partitions,
-        uses,
-    })
-}
-
-fn partitions(tree: &Tree, dir: &str) -> Result<Vec<Partition>, Error> {
-    let mut found = Vec::new();
-    for name in tree.list(dir)? {
-        let entry = format!("{dir}/{name}");
-        let Some(number_in_table) = tree.number(&format!("{entry}/partition")) else { continue };
-        found.push(Partition {
-            name,
-            number: u32::try_from(number_in_table).unwrap_or(u32::MAX),
-            start: tree.number(&format!("{entry}/start")).unwrap_or(0).saturating_mul(SYSFS_SECTOR),
-            size: Bytes(tree.number(&format!("{entry}/size")).unwrap_or(0).saturating_mul(SYSFS_SECTOR)),
-        });
+        usb,
+        paths: controllers(tree, &block.directory),
+        diskseq: files.number("diskseq"),
+        state: files.text("device/state"),
+        io_errors: files.hexadecimal("device/ioerr_cnt"),
+        table: found.table,
+        content: found.content,
+        partitions: block.partitions.iter().map(|part| partition(part, content)).collect(),
+        holders: block.holders.clone(),
+        uses: Vec::new(),
+        uses_known: true,
+        vendor,
+        model,
+        faults: files.faults,
     }
-    Ok(found)
 }
 
-fn transport(real: &str) -> Transport {
-    let component = |test: &dyn Fn(&str) -> bool| real.split('/').any(test);
-    let numbered = |prefix: &'static str| {
-        move |part: &str| {
+fn partition(part: &Part, content: &content::Reader<'_>) -> Partition {
+    let found = content.of(part.device, &part.name, part.size);
+    Partition {
+        name: part.name.clone(),
+        device: part.device,
+        number: part.number,
+        start: part.start,
+        size: part.size,
+        read_only: part.read_only,
+        kind: found.kind,
+        guid: part.guid.clone().or(found.guid),
+        label: part.label.clone().or(found.label),
+        content: found.content,
+        holders: part.holders.clone(),
+    }
+}
+
+/// The bus, by the devices that the disk is below.
+pub(super) fn transport(real: &str) -> Transport {
+    let component = |prefix: &str| {
+        real.split('/').any(|part| {
             part.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        }
+        })
     };
-    if component(&numbered("usb")) {
-        Transport::Usb
-    } else if component(&numbered("nvme")) {
-        Transport::Nvme
-    } else if component(&numbered("virtio")) {
-        Transport::Virtio
-    } else if component(&numbered("ata")) {
-        Transport::Ata
-    } else if component(&numbered("mmc")) {
-        Transport::Mmc
-    } else if component(&numbered("host")) {
-        Transport::Scsi
-    } else {
-        Transport::Other
-    }
+    let buses = [
+        ("usb", Transport::Usb),
+        ("nvme", Transport::Nvme),
+        ("virtio", Transport::Virtio),
+        ("ata", Transport::Ata),
+        ("mmc", Transport::Mmc),
+        ("host", Transport::Scsi),
+    ];
+    buses.into_iter().find(|(prefix, _)| component(prefix)).map_or(Transport::Other, |(_, bus)| bus)
 }
 
-fn model(tree: &Tree, dir: &str) -> Option<String> {
-    let model =
-        tree.text(&format!("{dir}/device/model")).or_else(|| tree.text(&format!("{dir}/device/name")));
+/// Maker, and maker with model.
+fn model(files: &mut Files<'_>) -> (Option<String>, Option<String>) {
+    let model = files.text("device/model").or_else(|| files.text("device/name"));
     // ATA disks report the name of their bus as vendor; PCI devices a number.
-    let vendor = tree.text(&format!("{dir}/device/vendor")).filter(|v| v != "ATA" && !v.starts_with("0x"));
-    match (vendor, model) {
-        (Some(vendor), Some(model)) if !model.starts_with(&vendor) => Some(format!("{vendor} {model}")),
-        (vendor, model) => model.or(vendor),
-    }
+    let vendor = files.text("device/vendor").filter(|v| v != "ATA" && !v.starts_with("0x"));
+    let both = match (&vendor, model) {
+        (Some(vendor), Some(model)) if !model.starts_with(vendor.as_str()) => {
+            Some(format!("{vendor} {model}"))
+        }
+        (vendor, model) => model.or_else(|| vendor.clone()),
+    };
+    (vendor, both)
 }
 
 /// Serial number of a disk, or its WWN.
 pub(crate) fn disk_identity(tree: &Tree, name: &str) -> Option<String> {
-    let dir = format!("/sys/block/{name}");
-    let real = tree.real(&dir).ok()?;
-    serial(tree, &dir, &real)
-        .or_else(|| tree.text(&format!("{dir}/wwid")))
-        .or_else(|| tree.text(&format!("{dir}/device/wwid")))
+    let directory = tree.real(&format!("/sys/block/{name}")).ok()?;
+    let mut files = Files { tree, directory: &directory, faults: Vec::new() };
+    let usb = usb::place(tree, &directory);
+    serial(&mut files, usb.as_ref()).or_else(|| files.text("wwid")).or_else(|| files.text("device/wwid"))
 }
 
 /// NVMe and MMC, then virtio, then SCSI's page 0x80, then the USB device above the disk.
-fn serial(tree: &Tree, dir: &str, real: &str) -> Option<String> {
-    tree.text(&format!("{dir}/device/serial"))
-        .or_else(|| tree.text(&format!("{dir}/serial")))
-        .or_else(|| unit_serial(&tree.read(&format!("{dir}/device/vpd_pg80")).ok()?))
-        .or_else(|| {
-            let usb = ancestors(real).find(|above| tree.exists(&format!("{above}/idVendor")))?;
-            tree.text(&format!("{usb}/serial"))
-        })
+fn serial(files: &mut Files<'_>, usb: Option<&usb::UsbPlace>) -> Option<String> {
+    files
+        .text("device/serial")
+        .or_else(|| files.text("serial"))
+        .or_else(|| unit_serial(&files.bytes("device/vpd_pg80")?))
+        .or_else(|| usb?.serial.clone())
 }
 
 /// Unit serial number page: SPC-4, 7.8.15. Four bytes of header, the length in the last two.
@@ -154,9 +192,22 @@ fn unit_serial(page: &[u8]) -> Option<String> {
     reported(page.get(4..)?.get(..length)?)
 }
 
-/// The directories above a path, the nearest first.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above))
+/// Controllers of an NVMe subsystem, where the kernel joins several ways to one namespace: Linux `drivers/nvme/host/multipath.c`.
+fn controllers(tree: &Tree, directory: &str) -> Vec<String> {
+    let Some((subsystem, _)) = directory.rsplit_once('/').filter(|(above, _)| above.contains("/nvme-subsys"))
+    else {
+        return Vec::new();
+    };
+    let controller =
+        |name: &str| name.strip_prefix("nvme").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let mut found = Vec::new();
+    for name in tree.list_named(subsystem, &controller).unwrap_or_default() {
+        let text = |file: &str| tree.text(&format!("{subsystem}/{name}/{file}"));
+        let words = [text("transport"), text("address"), text("state")];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        found.push(format!("{name} {}", words.join(" ")).trim_end().into());
+    }
+    found
 }
 
 #[cfg(test)]
@@ -180,6 +231,7 @@ mod tests {
                 Transport::Usb,
             ),
             ("/sys/devices/pci0000:00/0000:00:1d.0/0000:3d:00.0/nvme/nvme0/nvme0n1", Transport::Nvme),
+            ("/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", Transport::Nvme),
             ("/sys/devices/pci0000:00/0000:00:04.0/virtio1/block/vda", Transport::Virtio),
             ("/sys/devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda", Transport::Ata),
             (

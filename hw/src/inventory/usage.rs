@@ -1,31 +1,179 @@
-//! What uses a disk: mounts, swap and devices above it.
+//! What uses a disk: mounts, swap and devices above it, through everything between.
 
-use super::Use;
-use crate::{error::Error, tree::Tree};
+use std::{collections::BTreeSet, fmt};
+
+use serde::Serialize;
+
+use super::{block::Blocks, disk::DeviceNumber};
+use crate::{error::Error, text::Shown, tree::Tree};
+
+/// Something that uses a disk. `through` names the devices between, the lowest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Use {
+    /// A mounted file system.
+    Mount {
+        /// Disk or partition.
+        device: String,
+        /// RAID, LVM, encryption and loop devices between it and the file system.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        through: Vec<String>,
+        /// Where.
+        at: String,
+    },
+    /// Swap space.
+    Swap {
+        /// Disk or partition.
+        device: String,
+        /// As of a mount.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        through: Vec<String>,
+    },
+    /// A device above it, such as RAID, LVM or encryption, that is not used itself.
+    Holder {
+        /// Disk or partition.
+        device: String,
+        /// As of a mount.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        through: Vec<String>,
+        /// The kernel's or the device-mapper's name of the holder.
+        by: String,
+    },
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (device, through) = match self {
+            Self::Mount { device, through, at } => {
+                write!(f, "{} is mounted at {}", Shown(device), Shown(at))?;
+                (device, through)
+            }
+            Self::Swap { device, through } => {
+                write!(f, "{} is used as swap space", Shown(device))?;
+                (device, through)
+            }
+            Self::Holder { device, through, by } => {
+                write!(f, "{} is used by {}", Shown(device), Shown(by))?;
+                (device, through)
+            }
+        };
+        debug_assert!(!device.is_empty());
+        match through.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", through {}", Shown(&through.join(", "))),
+        }
+    }
+}
 
 /// Mounts and swaps of the running system.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
-    mounts: Vec<Mount>,
+    pub(super) mounts: Vec<Mount>,
     swaps: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Mount {
-    /// `major:minor`.
-    device: String,
+pub(super) struct Mount {
+    device: Option<DeviceNumber>,
     source: String,
-    at: String,
+    pub(super) kind: String,
+    pub(super) at: String,
+    /// The kernel's names of the devices that it is on.
+    pub(super) on: BTreeSet<String>,
 }
 
 impl Usage {
-    pub(super) fn read(tree: &Tree) -> Result<Self, Error> {
+    /// # Errors
+    /// When the mounts cannot be read: then nobody knows what is in use.
+    pub(super) fn read(tree: &Tree, blocks: &Blocks) -> Result<Self, Error> {
         let mounts = tree.read("/proc/self/mountinfo")?;
         // A kernel without swap has no such file.
         let swaps = tree.read_if_any("/proc/swaps")?.unwrap_or_default();
         let (mounts, swaps) = (String::from_utf8_lossy(&mounts), String::from_utf8_lossy(&swaps));
-        Ok(Self { mounts: parse_mounts(&mounts), swaps: parse_swaps(&swaps) })
+        let mut mounts = parse_mounts(&mounts);
+        for mount in &mut mounts {
+            // File systems with device numbers of their own, such as btrfs, are recognised by their source.
+            let numbered = mount.device.and_then(|number| blocks.by_number(number));
+            mount.on.extend(numbered.or_else(|| blocks.by_path(tree, &mount.source)));
+        }
+        for devices in btrfs(tree) {
+            for mount in mounts.iter_mut().filter(|mount| !mount.on.is_disjoint(&devices)) {
+                mount.on.extend(devices.iter().cloned());
+            }
+        }
+        let swaps = parse_swaps(&swaps).iter().filter_map(|path| blocks.by_path(tree, path)).collect();
+        Ok(Self { mounts, swaps })
     }
+
+    /// The uses of one disk or partition, through everything above it.
+    pub(super) fn of(&self, blocks: &Blocks, device: &str) -> Vec<Use> {
+        let mut walk = Walk { usage: self, blocks, device, seen: BTreeSet::new(), found: Vec::new() };
+        walk.up(device, &mut Vec::new());
+        walk.found
+    }
+
+    /// Where a device itself is mounted, and whether it is swap space.
+    pub(super) fn direct(&self, device: &str) -> (Vec<String>, bool) {
+        let mounts = self.mounts.iter().filter(|mount| mount.on.contains(device));
+        (mounts.map(|mount| mount.at.clone()).collect(), self.swaps.iter().any(|swap| swap == device))
+    }
+
+    /// The device of the file system that a file is on.
+    pub(super) fn device_of(&self, file: &str) -> Option<&str> {
+        let holds = |mount: &&Mount| {
+            let rest = file.strip_prefix(mount.at.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        // Of two mounts at one place the later hides the earlier.
+        let mount = self.mounts.iter().filter(holds).max_by_key(|mount| mount.at.len())?;
+        mount.on.first().map(String::as_str)
+    }
+}
+
+struct Walk<'a> {
+    usage: &'a Usage,
+    blocks: &'a Blocks,
+    device: &'a str,
+    seen: BTreeSet<String>,
+    found: Vec<Use>,
+}
+
+impl Walk<'_> {
+    /// Collects what uses `name`, and everything above it.
+    fn up(&mut self, name: &str, through: &mut Vec<String>) {
+        // Sysfs has no circles, a recording may.
+        if !self.seen.insert(name.into()) {
+            return;
+        }
+        let device = self.device.to_owned();
+        let (mounts, swap) = self.usage.direct(name);
+        for at in mounts {
+            self.found.push(Use::Mount { device: device.clone(), through: through.clone(), at });
+        }
+        if swap {
+            self.found.push(Use::Swap { device: device.clone(), through: through.clone() });
+        }
+        for holder in self.blocks.above(name, self.usage) {
+            // The second way to a device is none: what uses it was found by the first.
+            if self.seen.contains(&holder) {
+                continue;
+            }
+            let (before, by) = (self.found.len(), self.blocks.label(&holder));
+            through.push(by.clone());
+            self.up(&holder, through);
+            through.pop();
+            if self.found.len() == before {
+                self.found.push(Use::Holder { device: device.clone(), through: through.clone(), by });
+            }
+        }
+    }
+}
+
+/// The devices of each mounted btrfs, of which mountinfo names only one: Linux `fs/btrfs/sysfs.c`.
+fn btrfs(tree: &Tree) -> Vec<BTreeSet<String>> {
+    let systems = tree.list_named("/sys/fs/btrfs", &|name| name.len() == 36).unwrap_or_default();
+    let devices = systems.iter().filter_map(|id| tree.list(&format!("/sys/fs/btrfs/{id}/devices")).ok());
+    devices.map(|names| names.into_iter().collect()).collect()
 }
 
 /// proc(5): `id parent major:minor root mount-point options [tags] - type source super-options`.
@@ -33,10 +181,11 @@ fn parse_mounts(text: &str) -> Vec<Mount> {
     let line = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
         let mut fields = before.split(' ').skip(2);
-        let device = fields.next()?.into();
+        let device = DeviceNumber::parse(fields.next()?);
         let at = unescape(fields.nth(1)?);
-        let source = unescape(after.split(' ').nth(1)?);
-        Some(Mount { device, source, at })
+        let (kind, rest) = after.split_once(' ')?;
+        let source = unescape(rest.split(' ').next()?);
+        Some(Mount { device, source, kind: kind.into(), at, on: BTreeSet::new() })
     };
     text.lines().filter_map(line).collect()
 }
@@ -67,33 +216,6 @@ fn unescape(field: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Adds the uses of one disk or partition, whose sysfs directory is `dir`.
-pub(super) fn collect(
-    tree: &Tree,
-    usage: &Usage,
-    dir: &str,
-    name: &str,
-    uses: &mut Vec<Use>,
-) -> Result<(), Error> {
-    let device = tree.text(&format!("{dir}/dev"));
-    let node = format!("/dev/{}", name.replace('!', "/"));
-    let named = |path: &str| path == node || tree.real(path).is_ok_and(|real| real == node);
-    for mount in &usage.mounts {
-        // File systems with device numbers of their own, such as btrfs, are recognised by their source.
-        if device.as_ref() == Some(&mount.device) || mount.source.starts_with('/') && named(&mount.source) {
-            uses.push(Use::Mount { device: name.into(), at: mount.at.clone() });
-        }
-    }
-    if usage.swaps.iter().any(|path| named(path)) {
-        uses.push(Use::Swap { device: name.into() });
-    }
-    for holder in tree.list(&format!("{dir}/holders"))? {
-        let label = tree.text(&format!("/sys/block/{holder}/dm/name"));
-        uses.push(Use::Holder { device: name.into(), by: label.unwrap_or(holder) });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,11 +223,13 @@ mod tests {
     #[test]
     fn mountinfo_fields() {
         let text = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n\
-                    40 35 0:44 / / rw - btrfs /dev/sda2 rw\nbroken\n";
+                    40 35 0:44 / / rw - btrfs /dev/sda2 rw\nbroken\n1 2 x:y / /z rw - t s\n1 2 3:4 / /z rw - t\n";
         let mounts = parse_mounts(text);
-        assert_eq!(mounts.len(), 2);
-        assert_eq!((mounts[0].device.as_str(), mounts[0].at.as_str()), ("98:0", "/mnt 2"));
-        assert_eq!(mounts[1].source, "/dev/sda2");
+        assert_eq!(mounts.len(), 3);
+        let number = DeviceNumber { major: 98, minor: 0 };
+        assert_eq!((mounts[0].device, mounts[0].at.as_str()), (Some(number), "/mnt 2"));
+        assert_eq!((mounts[1].source.as_str(), mounts[1].kind.as_str()), ("/dev/sda2", "btrfs"));
+        assert_eq!(mounts[2].device, None);
     }
 
     #[test]

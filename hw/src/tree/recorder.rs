@@ -63,7 +63,9 @@ impl Recorder {
             if (pending.is_empty() && !follow) || kept.plain.contains(&here) {
                 continue;
             }
-            let Ok(target) = self.roots.link(&here) else {
+            // Its target is the number of this process.
+            let process = matches!(here.as_str(), "/proc/self" | "/proc/thread-self");
+            let Some(target) = self.roots.link(&here).ok().filter(|_target| !process) else {
                 kept.plain.insert(here.clone());
                 continue;
             };

@@ -191,11 +191,11 @@ fn a_holder_changes_the_disk_below_it() {
     let real = m.path("sys/devices/virtual/block/dm-0");
     symlink(&real, m.path("sys/block/dm-0")).unwrap();
     m.send("add", "dm-0", None);
-    assert_eq!(m.after(20), ["sda uses"]);
+    assert_eq!(m.after(20), ["sda holders,uses"]);
     fs::remove_dir(m.path("sys/devices/pci0/sda/block/sda/holders/dm-0")).unwrap();
     fs::remove_file(m.path("sys/block/dm-0")).unwrap();
     m.send("remove", "dm-0", None);
-    assert_eq!(m.after(20), ["sda uses"], "it is known what dm-0 was built upon");
+    assert_eq!(m.after(20), ["sda holders,uses"], "it is known what dm-0 was built upon");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_mount_changes_the_disk() {
     m.write("proc/self/mountinfo", "36 35 8:0 / /mnt rw - ext4 /dev/sda rw\n");
     let now = m.now;
     m.follower.as_mut().unwrap().any_disk(now);
-    assert_eq!(m.after(20), ["sda uses"]);
+    assert_eq!(m.after(20), ["sda device,uses"]);
 }
 
 #[test]

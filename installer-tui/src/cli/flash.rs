@@ -68,13 +68,14 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
 }
 
 pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
+    paths.writable("write an image")?;
     let authority = match (args.sha256, &args.sums) {
         (Some(digest), _) => Authority::Typed(digest),
         (None, Some(file)) => Authority::Sums(file.clone()),
         (None, None) => Authority::Beside,
     };
     let image = ImageFile::look(&args.image, &authority)?;
-    let tree = paths.tree();
+    let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let plan = FlashPlan::new(&tree, image, &args.to, &medium, args.update)?;
     if args.plan {

@@ -1,4 +1,4 @@
-//! `aegis-installer hardware`: the graphics devices of this machine, and which videos they encode.
+//! `aegis-installer hardware`: the machine, its graphics devices, and which videos they encode.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,9 +12,10 @@ use aegis_hw::{
     text::Shown,
 };
 use clap::ValueEnum;
+use serde_json::json;
 
-use super::lines;
-use crate::error::Error;
+use super::{PathArgs, lines, machine, page::Page};
+use crate::{error::Error, select};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HardwareArgs {
@@ -25,6 +26,12 @@ pub(super) struct HardwareArgs {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
+
+    /// Records this machine in a new file, for --sysroot.
+    ///
+    /// Serial numbers, identifiers, addresses and names of people are replaced by others.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["encoders", "json"])]
+    save: Option<PathBuf>,
 
     /// File with the names of PCI devices.
     #[arg(long, value_name = "FILE", default_value = PCI_IDS)]
@@ -52,7 +59,51 @@ enum Drivers {
 /// The command that asks a driver in a process of its own.
 pub(crate) const ASK_DRIVER: &str = "ask-driver";
 
-pub(super) fn run(tree: &Tree, args: &HardwareArgs, this_machine: bool) -> Result<(), Error> {
+pub(super) fn run(paths: &PathArgs, args: &HardwareArgs) -> Result<(), Error> {
+    let roots = paths.roots();
+    if args.save.is_some() {
+        paths.writable("record a machine")?;
+    }
+    let tree = if args.save.is_some() { Tree::recorder(roots.clone()) } else { paths.tree()? };
+    let mut gpus = graphics(&tree, args, paths.is_this_machine())?;
+    if args.encoders {
+        gpus.retain(|gpu| gpu.encoder.state != Encoder::None);
+    }
+    let (machine, inventory, usb) = machine::read(&tree)?;
+    if let Some(file) = &args.save {
+        select::medium_disks(&tree, &paths.state)?;
+        return machine::save(&tree, &roots, &args.pci_ids, file);
+    }
+    if args.json {
+        let mut all = json!({ "gpus": gpus });
+        if !args.encoders {
+            all["machine"] = json!(machine);
+            all["usb"] = json!(usb);
+            all["storage"] = json!(inventory);
+        }
+        lines::out(&format!("{all:#}\n"));
+        return Ok(());
+    }
+    let mut page = Page::default();
+    if !args.encoders {
+        machine::describe(&mut page, &machine, &inventory, &usb);
+        page.gap();
+    }
+    if gpus.is_empty() {
+        page.line(if args.encoders { "no video encoders" } else { "no graphics devices" });
+    }
+    for text in gpus.iter().map(describe) {
+        for line in text.lines() {
+            let words = line.trim_start();
+            page.wrapped(&line[..line.len() - words.len()], words);
+        }
+    }
+    lines::out(&page.into_text());
+    Ok(())
+}
+
+/// The graphics devices, and what their drivers say.
+fn graphics(tree: &Tree, args: &HardwareArgs, this_machine: bool) -> Result<Vec<Gpu>, Error> {
     let names = Names::read(tree, &args.pci_ids)?;
     let mut gpus = gpu::gpus(tree, &names)?;
     let asks = match args.drivers {
@@ -64,18 +115,7 @@ pub(super) fn run(tree: &Tree, args: &HardwareArgs, this_machine: bool) -> Resul
         let limit = Duration::from_secs(args.limit);
         ask::ask_drivers(&mut gpus, tree, &Asker { limit, ..Asker::this_program(ASK_DRIVER) });
     }
-    if args.encoders {
-        gpus.retain(|gpu| gpu.encoder.state != Encoder::None);
-    }
-    if args.json {
-        lines::out(&format!("{:#}\n", serde_json::json!({ "gpus": gpus })));
-        return Ok(());
-    }
-    if gpus.is_empty() {
-        lines::out(if args.encoders { "no video encoders\n" } else { "no graphics devices\n" });
-    }
-    gpus.iter().for_each(|gpu| lines::out(&describe(gpu)));
-    Ok(())
+    Ok(gpus)
 }
 
 /// The arguments that [`Question::to_arguments`] makes.

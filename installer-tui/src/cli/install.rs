@@ -42,6 +42,9 @@ pub(super) struct InstallArgs {
 }
 
 pub(super) fn run(paths: &PathArgs, args: &InstallArgs) -> Result<(), Error> {
+    if !args.plan {
+        paths.writable("install")?;
+    }
     let answers = Answers::read(&args.answers)?;
     let (image, source) = paths.source()?;
     select::check_edition(&answers, &source)?;
@@ -75,7 +78,7 @@ fn choose(
     answers: &Answers,
     source: &Source,
 ) -> Result<TargetDisk, Error> {
-    let tree = paths.tree();
+    let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let needed = select::needed(source);
     match &args.target {

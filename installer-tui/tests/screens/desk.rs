@@ -178,25 +178,26 @@ fn disks() -> Vec<Disk> {
         physical_sector: 4096,
         model: Some(model.into()),
         serial: Some(serial.into()),
-        wwn: None,
         removable: transport == Transport::Usb,
-        read_only: false,
-        rotational: false,
         transport,
         diskseq: Some(1),
-        partitions: Vec::new(),
-        uses: Vec::new(),
+        uses_known: true,
+        ..Disk::default()
     };
     let mut nvme = disk("nvme0n1", 931, "Samsung SSD 990 PRO 1TB", "S6B0NL0W", Transport::Nvme);
     nvme.partitions = vec![
-        Partition { name: "nvme0n1p1".into(), number: 1, start: 1 << 20, size: Bytes(100 << 20) },
-        Partition { name: "nvme0n1p2".into(), number: 2, start: 1 << 28, size: Bytes(930 << 30) },
+        partition("nvme0n1p1", 1, 1 << 20, Bytes(100 << 20)),
+        partition("nvme0n1p2", 2, 1 << 28, Bytes(930 << 30)),
     ];
     let sda = disk("sda", 4000, "WDC WD40EFRX", "WD-123", Transport::Ata);
     let mut used = disk("sdc", 500, "Hostile \u{202e}name\x1b[2J", "X", Transport::Ata);
-    used.uses.push(Use::Holder { device: "sdc1".into(), by: "vg-home".into() });
+    used.uses.push(Use::Holder { device: "sdc1".into(), through: Vec::new(), by: "vg-home".into() });
     let stick = disk("sdb", 8, "SanDisk Ultra", "4C530001", Transport::Usb);
     vec![nvme, sda, used, stick]
+}
+
+fn partition(name: &str, number: u32, start: u64, size: Bytes) -> Partition {
+    Partition { name: name.into(), number, start, size, ..Partition::default() }
 }
 
 fn source() -> Source {

@@ -40,7 +40,7 @@ fn check_list(shell: &mut Shell<'_>) -> TestResult {
     let list: serde_json::Value = serde_json::from_str(&shell.run("aegis-installer devices --json")?)
         .map_err(|error| aegis_tests::Failure::new(error.to_string()))?;
     let refused = |serial: &str| {
-        let disk = list.as_array()?.iter().find(|entry| entry["confirm"] == serial)?;
+        let disk = list["disks"].as_array()?.iter().find(|entry| entry["confirm"] == serial)?;
         Some(
             disk["refused"].as_array()?.iter().map(|reason| reason["reason"].to_string()).collect::<Vec<_>>(),
         )

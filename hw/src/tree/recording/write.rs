@@ -16,42 +16,63 @@ impl Recording {
             text.push_str(format!("# {}", crate::text::Shown(line)).trim_end_matches(' '));
             text.push('\n');
         }
-        self.directory(&mut text, "", None);
-        text
+        let mut writer = Writer { recording: self, text, head: None };
+        writer.directory("");
+        writer.text
     }
+}
 
-    /// Writes what is in a directory: its own entries first, then those further below. `head` is the line above them.
-    fn directory(&self, text: &mut String, path: &str, head: Option<&str>) {
-        let Some(Node::Directory(names)) = self.nodes.get(path) else { return };
+struct Writer<'a> {
+    recording: &'a Recording,
+    text: String,
+    /// The directory of the last line without indentation.
+    head: Option<String>,
+}
+
+impl Writer<'_> {
+    /// Writes what is in a directory: its own entries first, then those further below.
+    fn directory(&mut self, path: &str) {
+        let Some(Node::Directory(names)) = self.recording.nodes.get(path) else { return };
         let mut names: Vec<&String> = names.iter().collect();
         names.sort_by_cached_key(|name| natural_key(name));
         let full = |name: &str| format!("{path}/{name}");
-        let is_directory = |name: &str| match self.nodes.get(&full(name)) {
+        let is_directory = |name: &str| match self.recording.nodes.get(&full(name)) {
             Some(Node::Directory(below)) => !below.is_empty(),
             _ => false,
         };
         let (below, here): (Vec<&String>, Vec<&String>) =
             names.into_iter().partition(|name| is_directory(name));
-        // A line of its own where there is something to write, and the line above is too far away.
-        let near = head.filter(|head| path[head.len()..].matches('/').count() < NESTED);
-        let head = match near {
-            Some(head) => Some(head),
-            None if here.is_empty() => None,
-            None => {
-                text.push_str(&escape(path, false));
-                text.push('\n');
-                Some(path)
-            }
-        };
-        for name in here {
-            let path = full(name);
-            if let (Some(node), Some(head)) = (self.nodes.get(&path), head) {
-                entry(text, &escape(&path[head.len() + 1..], true), node);
+        if !here.is_empty() {
+            let head = self.head_of(path);
+            for name in here {
+                let path = full(name);
+                if let (Some(node), Some(name)) =
+                    (self.recording.nodes.get(&path), path.get(head.len() + 1..))
+                {
+                    entry(&mut self.text, &escape(name, true), node);
+                }
             }
         }
         for name in below {
-            self.directory(text, &full(name), head);
+            self.directory(&full(name));
         }
+    }
+
+    /// The directory that entries are relative to: the last one that was written, unless it is another branch or too far up.
+    fn head_of(&mut self, path: &str) -> String {
+        let below = |head: &&String| {
+            let rest = path.strip_prefix(head.as_str());
+            rest.is_some_and(|rest| {
+                rest.is_empty() || (rest.starts_with('/') && rest.matches('/').count() < NESTED)
+            })
+        };
+        if let Some(head) = self.head.as_ref().filter(below) {
+            return head.clone();
+        }
+        self.text.push_str(&escape(path, false));
+        self.text.push('\n');
+        self.head = Some(path.into());
+        path.into()
     }
 }
 

@@ -1,0 +1,290 @@
+//! Every block device of a machine and how they stand on each other: Linux `Documentation/ABI/stable/sysfs-block`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{disk::DeviceNumber, usage::Usage};
+use crate::{error::Error, tree::Tree, units::Bytes};
+
+/// Unit of `size` and `start` in sysfs, whatever the sector size of the disk.
+const SYSFS_SECTOR: u64 = 512;
+
+/// What a block device is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// A disk of its own.
+    Disk,
+    /// An optical drive.
+    Optical,
+    /// RAID by the kernel, from other devices.
+    Raid {
+        /// Such as `raid1`.
+        level: Option<String>,
+        /// Such as `clean`, `active` and `inactive`.
+        state: Option<String>,
+        /// Members that the array has when it is complete.
+        members: Option<u64>,
+        /// Members that are missing.
+        degraded: Option<u64>,
+    },
+    /// Encryption by device-mapper.
+    Crypt,
+    /// A volume of LVM.
+    Lvm,
+    /// Several ways to one disk, by device-mapper.
+    Multipath,
+    /// Anything else of device-mapper.
+    Mapper,
+    /// A file that is shown as a disk.
+    Loop {
+        /// The file.
+        file: Option<String>,
+    },
+    /// Memory.
+    Memory,
+    /// Boot areas of eMMC, floppy drives, and what has no device behind it.
+    Other,
+    /// One of the ways to an NVMe namespace, which is listed by itself.
+    Hidden,
+}
+
+/// A partition, as the kernel knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) device: Option<DeviceNumber>,
+    pub(super) number: u32,
+    pub(super) start: u64,
+    pub(super) size: Bytes,
+    pub(super) read_only: bool,
+    pub(super) label: Option<String>,
+    pub(super) guid: Option<String>,
+    pub(super) holders: Vec<String>,
+}
+
+/// A block device that is no partition.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) name: String,
+    /// Its directory, without links.
+    pub(super) directory: String,
+    pub(super) kind: Kind,
+    pub(super) device: Option<DeviceNumber>,
+    /// Name by device-mapper.
+    pub(super) label: Option<String>,
+    pub(super) partitions: Vec<Part>,
+    pub(super) slaves: Vec<String>,
+    pub(super) holders: Vec<String>,
+}
+
+/// All of them, with what leads from one to another.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    pub(super) all: Vec<Block>,
+    /// Kernel names of devices and partitions: index of the device, and of the partition.
+    names: BTreeMap<String, (usize, Option<usize>)>,
+    numbers: BTreeMap<DeviceNumber, String>,
+    labels: BTreeMap<String, String>,
+    /// Loop devices with their files.
+    loops: Vec<(String, String)>,
+}
+
+impl Blocks {
+    /// # Errors
+    /// When the list of block devices cannot be read. A device that vanishes meanwhile is left out.
+    pub(super) fn read(tree: &Tree) -> Result<Self, Error> {
+        let mut blocks = Self::default();
+        for name in tree.list("/sys/block")? {
+            if let Some(block) = read_block(tree, &name) {
+                blocks.add(block);
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn add(&mut self, block: Block) {
+        let index = self.all.len();
+        self.names.insert(block.name.clone(), (index, None));
+        self.numbers.extend(block.device.map(|number| (number, block.name.clone())));
+        for (number, part) in block.partitions.iter().enumerate() {
+            self.names.insert(part.name.clone(), (index, Some(number)));
+            self.numbers.extend(part.device.map(|number| (number, part.name.clone())));
+        }
+        self.labels.extend(block.label.clone().map(|label| (label, block.name.clone())));
+        if let Kind::Loop { file: Some(file) } = &block.kind {
+            self.loops.push((block.name.clone(), file.clone()));
+        }
+        self.all.push(block);
+    }
+
+    pub(super) fn by_number(&self, number: DeviceNumber) -> Option<String> {
+        self.numbers.get(&number).cloned()
+    }
+
+    /// The kernel's name of what a path below `/dev` names.
+    pub(super) fn by_path(&self, tree: &Tree, path: &str) -> Option<String> {
+        let rest = path.strip_prefix("/dev/")?;
+        let known = |name: &str| {
+            let name = name.replace('/', "!");
+            self.names.contains_key(&name).then_some(name)
+        };
+        let mapped = || self.labels.get(rest.strip_prefix("mapper/")?).cloned();
+        let real = || known(tree.real(path).ok()?.strip_prefix("/dev/")?);
+        known(rest).or_else(mapped).or_else(real)
+    }
+
+    /// As [`Blocks::by_path`], also for a bare name of the kernel or of device-mapper.
+    pub(super) fn by_any_name(&self, tree: &Tree, path: &str) -> Option<String> {
+        let last = path.rsplit('/').next()?;
+        let bare = || self.names.contains_key(last).then(|| last.to_owned());
+        self.by_path(tree, path).or_else(bare).or_else(|| self.labels.get(last).cloned())
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Block> {
+        let (index, _) = self.names.get(name)?;
+        self.all.get(*index)
+    }
+
+    fn part(&self, name: &str) -> Option<&Part> {
+        let (index, part) = self.names.get(name)?;
+        self.all.get(*index)?.partitions.get((*part)?)
+    }
+
+    /// The name that people know a device by.
+    pub(super) fn label(&self, name: &str) -> String {
+        let label = self.find(name).filter(|block| block.name == name).and_then(|block| block.label.clone());
+        label.unwrap_or_else(|| name.into())
+    }
+
+    /// The devices directly above one: holders, partitions of what is no disk, and loop devices over files on it.
+    pub(super) fn above(&self, name: &str, usage: &Usage) -> Vec<String> {
+        let mut above = match (self.part(name), self.find(name)) {
+            (Some(part), _) => part.holders.clone(),
+            (None, Some(block)) => {
+                let parts = block.partitions.iter().map(|part| part.name.clone());
+                // Partitions of a disk are asked for by themselves.
+                let own: Vec<String> = if block.kind == Kind::Disk { Vec::new() } else { parts.collect() };
+                [block.holders.clone(), own].concat()
+            }
+            (None, None) => Vec::new(),
+        };
+        let on = self.loops.iter().filter(|(_, file)| usage.device_of(file) == Some(name));
+        above.extend(on.map(|(device, _)| device.clone()));
+        above
+    }
+
+    /// The devices directly below one.
+    pub(super) fn below(&self, name: &str, usage: &Usage) -> Vec<String> {
+        let Some(block) = self.find(name) else { return Vec::new() };
+        if block.name != name {
+            return vec![block.name.clone()];
+        }
+        match &block.kind {
+            Kind::Loop { file: Some(file) } => usage.device_of(file).map(Into::into).into_iter().collect(),
+            _ => block.slaves.clone(),
+        }
+    }
+
+    /// The disks that a device is on in the end.
+    pub(super) fn disks_of(&self, name: &str, usage: &Usage) -> BTreeSet<String> {
+        let (mut found, mut seen, mut pending) = (BTreeSet::new(), BTreeSet::new(), vec![name.to_owned()]);
+        while let Some(name) = pending.pop() {
+            if !self.names.contains_key(&name) || !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.below(&name, usage) {
+                below if below.is_empty() => {
+                    found.insert(name);
+                }
+                below => pending.extend(below),
+            }
+        }
+        found
+    }
+}
+
+fn read_block(tree: &Tree, name: &str) -> Option<Block> {
+    let directory = tree.real(&format!("/sys/block/{name}")).ok()?;
+    let names = |what: &str| tree.list(&format!("{directory}/{what}")).unwrap_or_default();
+    let label = tree.text(&format!("{directory}/dm/name"));
+    Some(Block {
+        kind: kind(tree, &directory, name),
+        device: tree.text(&format!("{directory}/dev")).as_deref().and_then(DeviceNumber::parse),
+        label,
+        partitions: partitions(tree, &directory, name),
+        slaves: names("slaves"),
+        holders: names("holders"),
+        name: name.into(),
+        directory,
+    })
+}
+
+fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
+    let file = |file: &str| format!("{directory}/{file}");
+    // Only disks and drives have a device behind them.
+    if tree.exists(&file("device")) {
+        let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
+        // SCSI type 5: SPC-4, 6.4.2.
+        let optical = name.starts_with("sr") || tree.text(&file("device/type")).as_deref() == Some("5");
+        return match () {
+            () if tree.number(&file("hidden")) == Some(1) => Kind::Hidden,
+            () if optical => Kind::Optical,
+            () if boot_area || name.starts_with("fd") => Kind::Other,
+            () => Kind::Disk,
+        };
+    }
+    if let Some(uuid) = tree.text(&file("dm/uuid")) {
+        return match uuid.split_once('-').map_or(uuid.as_str(), |(kind, _)| kind) {
+            "CRYPT" => Kind::Crypt,
+            "LVM" => Kind::Lvm,
+            "mpath" => Kind::Multipath,
+            _ => Kind::Mapper,
+        };
+    }
+    let text = |name: &str| tree.text(&file(name));
+    match name {
+        _ if tree.exists(&file("dm")) => Kind::Mapper,
+        _ if tree.exists(&file("md")) => Kind::Raid {
+            level: text("md/level"),
+            state: text("md/array_state"),
+            members: tree.number(&file("md/raid_disks")),
+            degraded: tree.number(&file("md/degraded")),
+        },
+        _ if name.starts_with("loop") => Kind::Loop { file: text("loop/backing_file") },
+        _ if name.starts_with("zram") || name.starts_with("ram") => Kind::Memory,
+        _ => Kind::Other,
+    }
+}
+
+/// The directories below a disk that say they are partitions. The kernel begins their names with the disk's.
+fn partitions(tree: &Tree, directory: &str, disk: &str) -> Vec<Part> {
+    let names = tree.list_named(directory, &|name| name.len() > disk.len() && name.starts_with(disk));
+    let mut found = Vec::new();
+    for name in names.unwrap_or_default() {
+        let at = format!("{directory}/{name}");
+        let Some(number) = tree.number(&format!("{at}/partition")) else { continue };
+        let bytes =
+            |file: &str| tree.number(&format!("{at}/{file}")).unwrap_or(0).saturating_mul(SYSFS_SECTOR);
+        let uevent = tree.read(&format!("{at}/uevent")).unwrap_or_default();
+        let uevent = String::from_utf8_lossy(&uevent);
+        let property = |key: &str| {
+            let value = uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            value.filter(|value| !value.is_empty()).map(Into::into)
+        };
+        found.push(Part {
+            device: tree.text(&format!("{at}/dev")).as_deref().and_then(DeviceNumber::parse),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            start: bytes("start"),
+            size: Bytes(bytes("size")),
+            read_only: tree.number(&format!("{at}/ro")) == Some(1),
+            label: property("PARTNAME"),
+            guid: property("PARTUUID"),
+            holders: tree.list(&format!("{at}/holders")).unwrap_or_default(),
+            name,
+        });
+    }
+    found.sort_by_key(|part| part.number);
+    found
+}
