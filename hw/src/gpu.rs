@@ -62,7 +62,9 @@ const DISPLAY: u64 = 0x03;
 /// # Errors
 /// When the directory of the devices cannot be read. Files of a device that vanishes meanwhile leave the device out.
 pub fn gpus(tree: &Tree, names: &Names) -> Result<Vec<Gpu>, Error> {
-    let found = tree.list("/sys/bus/pci/devices")?;
+    let mut found = tree.list("/sys/bus/pci/devices")?;
+    // Their digits are hexadecimal.
+    found.sort();
     Ok(found.into_iter().filter_map(|address| read(tree, address, names)).collect())
 }
 

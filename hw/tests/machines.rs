@@ -96,7 +96,8 @@ fn samples(recording: &Recording) -> Vec<String> {
 
 #[test]
 fn a_file_that_is_gone_or_broken_hides_no_other_disk() {
-    for (name, recording) in fixtures() {
+    // The largest machines have the same kinds of files many times.
+    for (name, recording) in fixtures().into_iter().filter(|(_, recording)| recording.len() < 500) {
         let whole = names(&look(&Tree::recorded(recording.clone())).unwrap());
         for path in samples(&recording) {
             let broken: [&dyn Fn(&mut Recording); 6] = [
@@ -112,8 +113,11 @@ fn a_file_that_is_gone_or_broken_hides_no_other_disk() {
             for (number, make) in broken.iter().enumerate() {
                 let mut machine = recording.clone();
                 make(&mut machine);
-                let found =
-                    look(&Tree::recorded(machine)).unwrap_or_else(|| panic!("{name}: {path}, {number}"));
+                let tree = Tree::recorded(machine);
+                if !path.contains("/block/") && !path.contains("/nvme/") && number % 3 == 1 {
+                    look_around(&tree);
+                }
+                let found = look(&tree).unwrap_or_else(|| panic!("{name}: {path}, {number}"));
                 let found = names(&found);
                 // A disk may vanish with its own files only.
                 let missing =
