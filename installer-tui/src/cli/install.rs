@@ -52,7 +52,7 @@ pub(super) fn run(paths: &PathArgs, args: &InstallArgs) -> Result<(), Error> {
     if !args.plan {
         select::check_confirmation(&answers, &target)?;
     }
-    let graphics = graphics::of_machine(&paths.tree(), &source.edition.packages);
+    let graphics = graphics::of_machine(&paths.tree()?, &source.edition.packages);
     let plan = plan::plan(&source, &answers, target, &seed()?, graphics)?;
     if args.plan {
         let json = || format!("{:#}\n", serde_json::json!(plan));
