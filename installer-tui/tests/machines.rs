@@ -88,6 +88,7 @@ fn a_recorded_machine_cannot_be_changed() {
         vec![],
         vec!["install".into(), "--answers".into(), file("answers.toml")],
         vec!["flash".into(), file("image"), "--to".into(), "/dev/vda".into()],
+        vec!["table".into(), "repair".into(), "/dev/vda".into()],
         vec!["hardware".into(), "--save".into(), file("copy.machine")],
     ] {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -83,6 +83,7 @@ pub(super) struct ConsentArgs {
 }
 
 pub(super) fn run(paths: &PathArgs, command: &TableCommand) -> Result<(), Error> {
+    paths.writable("look at a disk's table")?;
     match command {
         TableCommand::Show { disk } => show(disk),
         TableCommand::Repair { disk, consent } => repair(paths, disk, consent),
