@@ -43,7 +43,7 @@ pub enum Content {
     One(Signature),
     /// Several that exclude each other: which one is in use cannot be told.
     Several {
-        /// Their kinds, as far as they are known.
+        /// Their kinds.
         kinds: Vec<String>,
     },
 }
@@ -108,36 +108,23 @@ impl From<Probe> for Signature {
 /// [`Error::Io`] when the device cannot be read or is shorter: there is no answer then.
 pub fn identify(node: &Path, file: &File, offset: u64, size: u64) -> Result<Identified, Error> {
     #[cfg(feature = "dynamic")]
-    if let Some(content) = by_libblkid(node, file, offset, size)? {
+    if let Some(content) = by_libblkid(file, offset, size) {
         return Ok(Identified { content, source: Source::Libblkid });
     }
     by_core(node, file, offset, size).map(|content| Identified { content, source: Source::Core })
 }
 
 /// The same by libblkid alone; `None` where it is not installed, or cannot look: it does not tell why.
-///
-/// # Errors
-/// As [`identify`].
 #[cfg(feature = "dynamic")]
-pub fn by_libblkid(node: &Path, file: &File, offset: u64, size: u64) -> Result<Option<Content>, Error> {
-    let Ok(library) = blkid::library() else { return Ok(None) };
-    let content = match library.look(file, offset, size) {
+pub fn by_libblkid(file: &File, offset: u64, size: u64) -> Option<Content> {
+    Some(match blkid::library().ok()?.look(file, offset, size) {
         blkid::Answer::Nothing => Content::Unknown,
         blkid::Answer::Values(values) => {
             Signature::from_values(values).map_or(Content::Unknown, Content::One)
         }
-        blkid::Answer::Ambivalent => {
-            // It does not tell which.
-            let kinds = match by_core(node, file, offset, size)? {
-                Content::Unknown => Vec::new(),
-                Content::One(one) => vec![one.kind],
-                Content::Several { kinds } => kinds,
-            };
-            Content::Several { kinds }
-        }
-        blkid::Answer::Failed => return Ok(None),
-    };
-    Ok(Some(content))
+        blkid::Answer::Ambivalent(kinds) => Content::Several { kinds },
+        blkid::Answer::Failed => return None,
+    })
 }
 
 /// The same by [`aegis_core::probe`] alone.

@@ -8,8 +8,11 @@ use super::{
 };
 
 const CHECKSUM: core::ops::Range<usize> = 224..228;
-/// Version 5 has a checksum; 4 is the oldest that the kernel still mounts.
+/// Version 5 has a checksum, and says so as a feature too; 4 is the oldest that the kernel still mounts.
 const VERSION_CHECKED: u16 = 5;
+const VERSION_PLAIN: u16 = 4;
+const MORE_FEATURES: u16 = 0x8000;
+const CHECKSUM_FEATURE: u32 = 0x100;
 /// Blocks that every allocation group has at least.
 const SMALLEST_GROUP: u64 = 64;
 
@@ -43,9 +46,10 @@ fn parse(head: &[u8]) -> Option<(Probe, usize)> {
     let least =
         u64::from(groups.checked_sub(1)?).checked_mul(group_blocks.into())?.checked_add(SMALLEST_GROUP)?;
     let extent = u64::from(be32(head, 80)?).checked_mul(block.into())?;
-    let version = be16(head, 100)? & 0xf;
+    let (version, more) = (be16(head, 100)? & 0xf, be16(head, 100)? & MORE_FEATURES != 0);
+    let is_checked = more && be32(head, 200)? & CHECKSUM_FEATURE != 0;
     let is_sound = is_at(head, 0, b"XFSB")
-        && matches!(version, 4 | 5)
+        && ((version == VERSION_CHECKED && is_checked) || version == VERSION_PLAIN)
         && sector == 1 << sector_log
         && block == 1 << block_log
         && be16(head, 104)? == 1 << inode_log

@@ -111,6 +111,7 @@ pub(crate) fn xfs() -> Image {
         .put(108, LABEL.as_bytes())
         .put(120, &[12, 9, 9, 3])
         .put(127, &[25])
+        .put(200, &0x100_u32.to_be_bytes())
         .seal(0..512, 224, |bytes| (!crc32c(bytes)).to_le_bytes().into());
     image
 }

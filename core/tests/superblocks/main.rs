@@ -286,6 +286,24 @@ fn a_label_of_joliet_completes_the_plain_one() {
 }
 
 #[test]
+fn a_disc_that_is_udf_too() {
+    let mut image = images::iso9660();
+    for (number, id) in [(2, b"BEA01"), (3, b"NSR02"), (4, b"TEA01")] {
+        let at = 32768 + number * 2048 + 1;
+        image.bytes[at..at + 5].copy_from_slice(id);
+    }
+    // The last of them took the place of the root directory.
+    let root = 32768 + 5 * 2048;
+    image.bytes[32768 + 158] = 21;
+    image.bytes[root..root + 3].copy_from_slice(&[34, 0, 21]);
+    image.bytes[root + 32] = 1;
+    assert_eq!(one(&image.bytes).version.as_deref(), Some("UDF bridge"));
+    // An image inside another file system has its root directory elsewhere.
+    image.bytes[root + 32] = 0;
+    assert_eq!(look(&image.bytes), Content::Unknown);
+}
+
+#[test]
 fn chains_end() {
     // The root directory's first cluster points to itself, and no entry is a label or the last.
     let mut image = images::fat(32);

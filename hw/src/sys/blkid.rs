@@ -20,10 +20,13 @@ const VERSION: c_int = 1 << 8;
 /// Superblocks with a wrong checksum are told too, with the value `SBBADCSUM`.
 const BAD_CHECKSUM: c_int = 1 << 10;
 
-/// What `blkid_do_safeprobe` returns.
+/// What `blkid_do_probe` and `blkid_do_safeprobe` return. Of several superblocks the second tells -2 up to version 2.38
+/// and, against its documentation, -1 after that, as of an error.
 const FOUND: c_int = 0;
 const NOTHING: c_int = 1;
-const AMBIVALENT: c_int = -2;
+
+/// Superblocks that are asked for one after the other.
+const MOST: usize = 64;
 
 /// Bytes of a value that are taken; the longest label has fewer.
 const LONGEST: usize = 2048;
@@ -45,6 +48,8 @@ library! {
         fn blkid_probe_set_superblocks_flags(probe: *mut RawProbe, flags: c_int) -> c_int;
         fn blkid_probe_enable_partitions(probe: *mut RawProbe, enable: c_int) -> c_int;
         fn blkid_do_safeprobe(probe: *mut RawProbe) -> c_int;
+        fn blkid_reset_probe(probe: *mut RawProbe);
+        fn blkid_do_probe(probe: *mut RawProbe) -> c_int;
         fn blkid_probe_numof_values(probe: *mut RawProbe) -> c_int;
         fn blkid_probe_get_value(
             probe: *mut RawProbe,
@@ -61,8 +66,8 @@ library! {
 pub(crate) enum Answer {
     /// Nothing that it knows.
     Nothing,
-    /// Several superblocks that exclude each other.
-    Ambivalent,
+    /// Several superblocks that exclude each other; their types.
+    Ambivalent(Vec<String>),
     /// Names and values.
     Values(Vec<(String, String)>),
     /// It could not look.
@@ -112,22 +117,37 @@ impl Blkid {
             if refused { -1 } else { (self.blkid_do_safeprobe)(raw) }
         };
         match result {
-            FOUND => probe.values(),
+            FOUND => probe.values().map_or(Answer::Failed, Answer::Values),
             NOTHING => Answer::Nothing,
-            AMBIVALENT => Answer::Ambivalent,
-            _ => Answer::Failed,
+            _ => probe.each(),
         }
     }
 }
 
 impl Probe {
-    fn values(&self) -> Answer {
+    /// Why there is no single answer: several superblocks, or an error.
+    fn each(&self) -> Answer {
+        let mut kinds = Vec::new();
+        // SAFETY: the probe is one, and its device is set.
+        unsafe { (self.library.blkid_reset_probe)(self.raw) };
+        for _ in 0..MOST {
+            // SAFETY: as above.
+            match unsafe { (self.library.blkid_do_probe)(self.raw) } {
+                FOUND => {
+                    let values = self.values().unwrap_or_default();
+                    kinds.extend(values.into_iter().find(|(name, _)| name == "TYPE").map(|(_, kind)| kind));
+                }
+                NOTHING if kinds.len() > 1 => return Answer::Ambivalent(kinds),
+                _ => break,
+            }
+        }
+        Answer::Failed
+    }
+
+    fn values(&self) -> Option<Vec<(String, String)>> {
         // SAFETY: the probe is one.
         let count = unsafe { (self.library.blkid_probe_numof_values)(self.raw) };
-        (0..count)
-            .map(|number| self.value(number))
-            .collect::<Option<_>>()
-            .map_or(Answer::Failed, Answer::Values)
+        (0..count).map(|number| self.value(number)).collect()
     }
 
     fn value(&self, number: c_int) -> Option<(String, String)> {
