@@ -8,9 +8,8 @@ use std::{
 };
 
 use aegis_core::{
-    crypto::Ring,
+    crypto::{AwsLc, PreparedKey},
     edition::Edition,
-    key::PublicKey,
     license::{
         claims::{self, Claims, Kind, Override, Setting},
         document::{self, Form, License, SealError, Sealed},
@@ -33,6 +32,9 @@ const MOST_REVOKED: usize = 1 << 20;
 
 /// Bytes of the longest armoured list: each license takes 8 bytes, Base64 makes 4 of 3, and lines end.
 const LIST_TEXT: u64 = (MOST_REVOKED as u64) * 11 + 4096;
+
+/// A key that licenses are verified by, made ready once for all of them.
+pub type VerifyingKey = PreparedKey<AwsLc>;
 
 /// What a license is to say.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ pub fn issue(mut order: Order, licensing: &Licensing, signer: &Signer) -> Result
     order.overrides.sort_by(|one, two| one.name.cmp(&two.name));
     let claims = Claims {
         serial: u64::from_le_bytes(random()?),
-        key: key.digest::<Ring>(),
+        key: key.digest::<AwsLc>(),
         edition: order.edition,
         kind: order.kind,
         seats: order.seats,
@@ -131,16 +133,16 @@ pub fn inspect(path: &Path) -> Result<Claims> {
 }
 
 /// A license that one of the keys signed.
-pub fn verify(path: &Path, keys: &[PublicKey]) -> Result<License> {
+pub fn verify(path: &Path, keys: &[VerifyingKey]) -> Result<License> {
     let text = read_bounded(path, document::LICENSE_TEXT as u64)?;
-    License::verify::<Ring>(&text, keys).map_err(|source| Error::Document { path: path.into(), source })
+    License::verify(&text, keys).map_err(|source| Error::Document { path: path.into(), source })
 }
 
 /// Number and serials of a list that one of the keys signed.
-pub fn read_list(path: &Path, keys: &[PublicKey]) -> Result<(u64, BTreeSet<u64>)> {
+pub fn read_list(path: &Path, keys: &[VerifyingKey]) -> Result<(u64, BTreeSet<u64>)> {
     let text = read_bounded(path, LIST_TEXT)?;
     let mut buffer = vec![0; text.len().max(document::LICENSE_ROOM)];
-    let list = Revocations::verify::<Ring>(&text, keys, 0, &mut buffer)
+    let list = Revocations::verify(&text, keys, 0, &mut buffer)
         .map_err(|source| Error::Document { path: path.into(), source })?;
     Ok((list.number(), list.serials().collect()))
 }
@@ -203,7 +205,10 @@ pub fn exists(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use aegis_core::key::KeyRole;
+    use aegis_core::{
+        crypto::Ring,
+        key::{KeyRole, PublicKey},
+    };
 
     use super::*;
     use crate::keys;
@@ -238,18 +243,21 @@ mod tests {
             (signer.public().clone(), signer)
         };
         let ((own, signer), (other, _)) = (make(), make());
+        // A foreign key that bears the name of the right one.
+        let disguised = PublicKey { id: own.id, ..other.clone() };
+        let rings = [own.clone(), other, disguised].map(|key| (key.clone(), VerifyingKey::new(key)));
         let mut serials = BTreeSet::new();
         for seed in 0..1000 {
             let issued = issue(order(seed), &licensing, &signer).unwrap();
-            let license =
-                License::verify::<Ring>(issued.text.as_bytes(), std::slice::from_ref(&own)).unwrap();
-            assert_eq!(license.claims(), &issued.claims);
-            assert!(License::verify::<Ring>(issued.text.as_bytes(), std::slice::from_ref(&other)).is_err());
-            // A foreign key that bears the name of the right one.
-            let disguised = PublicKey { id: own.id, ..other.clone() };
-            assert!(License::verify::<Ring>(issued.text.as_bytes(), &[disguised]).is_err());
+            // As a machine does, and as `aegis` does.
+            for (key, prepared) in &rings {
+                let text = issued.text.as_bytes();
+                let found = License::verify::<Ring>(text, std::slice::from_ref(key));
+                assert_eq!(found.as_ref().map(License::claims).ok(), (*key == own).then_some(&issued.claims));
+                assert_eq!(License::verify(text, std::slice::from_ref(prepared)), found);
+            }
             assert!(serials.insert(issued.claims.serial));
-            assert_eq!(issued.claims.key, issued.key.digest::<Ring>());
+            assert_eq!(issued.claims.key, issued.key.digest::<AwsLc>());
         }
     }
 

@@ -1,8 +1,8 @@
-//! License documents made by an independent implementation (`vectors/make.py`), read by both cryptographic libraries.
+//! License documents made by an independent implementation (`vectors/make.py`), read by every cryptographic library.
 
 use aegis_core::{
-    crypto::{Crypto, Ring, RustCrypto},
-    hex::Hex,
+    crypto::{AwsLc, Crypto, PreparedKey, Ring, RustCrypto},
+    hex::{self, Hex},
     key::{KeyId, PublicKey},
     license::{
         armour,
@@ -53,21 +53,37 @@ fn vectors() -> Vectors {
     serde_json::from_str(include_str!("vectors/licenses.json")).expect("the vectors are what make.py writes")
 }
 
-fn both(check: impl Fn(Verify, ReadList)) {
-    check(License::verify::<Ring>, read_list::<Ring>);
-    check(License::verify::<RustCrypto>, read_list::<RustCrypto>);
+fn each(check: impl Fn(Verify, ReadList)) {
+    check(verify::<Ring>, read_list::<Ring>);
+    check(verify::<AwsLc>, read_list::<AwsLc>);
+    check(verify::<RustCrypto>, read_list::<RustCrypto>);
 }
 
 type Verify = fn(&[u8], &[PublicKey]) -> Result<License, DocumentError>;
+const ROOM: usize = document::revocations_room(1000);
+
 type ReadList = fn(&[u8], &[PublicKey], u64) -> Result<(u64, Vec<u64>), DocumentError>;
+
+fn prepared<C: Crypto>(keys: &[PublicKey]) -> Vec<PreparedKey<C>> {
+    keys.iter().cloned().map(PreparedKey::new).collect()
+}
+
+/// What a ring makes of a license, which is the same when its keys were made ready before.
+fn verify<C: Crypto>(text: &[u8], keys: &[PublicKey]) -> Result<License, DocumentError> {
+    let found = License::verify::<C>(text, keys);
+    assert_eq!(License::verify(text, &prepared::<C>(keys)), found);
+    found
+}
 
 fn read_list<C: Crypto>(
     text: &[u8],
     keys: &[PublicKey],
     seen: u64,
 ) -> Result<(u64, Vec<u64>), DocumentError> {
-    let mut buffer = vec![0; document::revocations_room(1000)];
-    let list = Revocations::verify::<C>(text, keys, seen, &mut buffer)?;
+    let (mut buffer, mut other) = ([0; ROOM], [0; ROOM]);
+    let list = Revocations::verify::<C>(text, keys, seen, &mut buffer);
+    assert_eq!(Revocations::verify(text, &prepared::<C>(keys), seen, &mut other), list);
+    let list = list?;
     assert!(list.serials().all(|serial| list.contains(serial) && !list.contains(serial ^ 1 << 63)));
     Ok((list.number(), list.serials().collect()))
 }
@@ -76,7 +92,7 @@ fn read_list<C: Crypto>(
 fn good_licenses_say_what_was_signed() {
     let vectors = vectors();
     assert!(vectors.good.len() >= 20);
-    both(|verify, _| {
+    each(|verify, _| {
         for good in &vectors.good {
             let license = verify(good.armour.as_bytes(), &vectors.keys)
                 .unwrap_or_else(|e| panic!("{}: {e:?}", good.name));
@@ -93,7 +109,7 @@ fn good_licenses_say_what_was_signed() {
 fn bad_licenses_are_refused_with_the_right_error() {
     let vectors = vectors();
     assert!(vectors.bad.len() >= 40);
-    both(|verify, _| {
+    each(|verify, _| {
         for bad in &vectors.bad {
             let error = verify(bad.armour.as_bytes(), &vectors.keys).expect_err(&bad.name);
             assert_eq!(name(&error), bad.error, "{}", bad.name);
@@ -105,7 +121,7 @@ fn bad_licenses_are_refused_with_the_right_error() {
 #[test]
 fn revocation_lists_are_read_and_refused() {
     let vectors = vectors();
-    both(|_, read| {
+    each(|_, read| {
         for list in &vectors.lists {
             let found = read(list.armour.as_bytes(), &vectors.keys, 0);
             match &list.error {
@@ -131,21 +147,24 @@ fn revocation_lists_are_read_and_refused() {
 fn every_flipped_bit_is_refused() {
     let vectors = vectors();
     let everything = vectors.good.iter().find(|good| good.name == "everything").expect("it is there");
-    for good in [&vectors.good[0], everything] {
+    let libraries: [Verify; 2] = [verify::<Ring>, verify::<AwsLc>];
+    let each =
+        [&vectors.good[0], everything].into_iter().flat_map(|good| libraries.map(|verify| (good, verify)));
+    for (good, verify) in each {
         let mut text = good.armour.clone().into_bytes();
         for at in 0..text.len() {
             for bit in 0..8 {
                 text[at] ^= 1 << bit;
-                let found = License::verify::<Ring>(&text, &vectors.keys);
+                let found = verify(&text, &vectors.keys);
                 assert!(found.is_err(), "bit {bit} of byte {at} of {}", good.name);
                 text[at] ^= 1 << bit;
             }
         }
-        assert!(License::verify::<Ring>(&text, &vectors.keys).is_ok());
+        assert!(verify(&text, &vectors.keys).is_ok());
     }
 }
 
-/// The same bits under the other library, which is slower: those of the body only.
+/// The same under the library that is slow: one bit of each byte of the body.
 #[test]
 fn every_flipped_bit_of_the_body_is_refused_by_rustcrypto() {
     let vectors = vectors();
@@ -175,7 +194,7 @@ fn every_cut_is_refused() {
 #[test]
 fn a_huge_text_is_refused_unread() {
     let huge = vec![b'A'; 64 << 20];
-    let error = License::verify::<Ring>(&huge, &[]).expect_err("it is no license");
+    let error = License::verify::<Ring>(&huge, &vectors().keys).expect_err("it is no license");
     assert_eq!(
         first_word(&match error {
             DocumentError::Armour(error) => error,
@@ -200,23 +219,73 @@ fn settings_are_what_make_py_means() {
 }
 
 #[test]
-fn key_ids_are_the_same_in_both_libraries() {
+fn key_ids_are_the_same_in_every_library() {
     for key in vectors().keys {
         assert_eq!(aegis_core::crypto::key_id::<Ring>(key.der()), key.id);
+        assert_eq!(aegis_core::crypto::key_id::<AwsLc>(key.der()), key.id);
         assert_eq!(aegis_core::crypto::key_id::<RustCrypto>(key.der()), key.id);
     }
     assert_eq!(Ring::sha256(&[b"a", b"", b"bc"]), Ring::sha256(&[b"abc"]));
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(Some(RustCrypto::sha256(&[])), Hex::parse(empty));
+    assert_eq!(Some(AwsLc::sha256(&[b"", b""])), Hex::parse(empty));
+}
+
+/// A key of 1024 bits as RSAPublicKey, and its signature over `message`, by `openssl genrsa` and `openssl dgst -sign`.
+const SHORT_KEY: &str = "30818902818100ae4bae21e6d8fa9c66121cba7cbbc73a65f09c1dba7536f55a2e11776d9e5f4ad2455aa7172e1b830722a0\
+     c26b6a99e0994cf08f8dffc0cc5f092064415de3e892edba3f011c21a6647e57f0ee14bf900d074ff563fa18cd34a5332ca7\
+     08015dcc7cdf3f3b07259e1c7762cf003ea30fd28874b7dbb13d5ffeb15144e9925ddf0203010001";
+const BY_SHORT_KEY: &str = "a23f1b090bfadf4a42121e4859041cfc4f12986a1102827689cf8572b72f3b27951bda70995675ae4db2925ee69df7ed4a7e\
+     a52a573aee483e44b3eca661e2ef2828bb0c9876d8a174e68d99dfb2cfad29709686ffb1d68652e3a707e6e565ff66961ad3\
+     bcf91bdef5709b15941684659248f88f481b02b9c034f5ee3ecdf7a8";
+
+/// RSAPublicKey of 2048 bits with an exponent of 3 bytes as SubjectPublicKeyInfo: sequence, algorithm, bit string.
+const SPKI: &str = "30820122300d06092a864886f70d01010105000382010f00";
+
+fn refuses_what_is_no_key<C: Crypto>() {
+    let verifies = |der: &[u8], message: &[u8], signature: &[u8]| {
+        C::prepare(der).is_some_and(|key| C::verifies(&key, message, signature))
+    };
+    let bytes = |text| hex::decode(text).expect("it is hexadecimal");
+    assert!(!verifies(&bytes(SHORT_KEY), b"message", &bytes(BY_SHORT_KEY)));
+
+    let vectors = vectors();
+    let (form, text) = (Form::License, &vectors.good[0].armour);
+    let (id, payload, signature) = parts(form, text);
+    let message = message(form, id, &payload);
+    let der = vectors.keys.iter().find(|key| key.id == id).expect("it is in the ring").der();
+    assert!(verifies(der, &message, &signature));
+    assert!(!verifies(der, &message[1..], &signature) && !verifies(der, &message, &signature[1..]));
+    let spki = [&bytes(SPKI), der].concat();
+    for other in [&spki, &[der, &[0]].concat(), &der[1..], &der[..der.len() - 1], &[]] {
+        assert!(!verifies(other, &message, &signature));
+    }
+}
+
+#[test]
+fn short_keys_and_other_forms_of_keys_verify_nothing() {
+    refuses_what_is_no_key::<Ring>();
+    refuses_what_is_no_key::<AwsLc>();
+    refuses_what_is_no_key::<RustCrypto>();
 }
 
 /// The payload and the signature of a document.
 fn parts(form: Form, text: &str) -> (KeyId, Vec<u8>, Vec<u8>) {
-    let mut buffer = vec![0; document::revocations_room(1000)];
+    let mut buffer = [0; ROOM];
     let sealed = Sealed::open(form, text.as_bytes(), &mut buffer).expect("it is a document");
     let (key, payload) = (sealed.key(), sealed.unverified().to_vec());
     let length = armour::decode(form.label(), text.as_bytes(), &mut buffer).expect("it is an armour");
     (key, payload.clone(), buffer[1 + 8 + 4 + payload.len()..length].to_vec())
+}
+
+/// What is signed.
+fn message(form: Form, key: KeyId, payload: &[u8]) -> Vec<u8> {
+    let domain: &[u8] = match form {
+        Form::License => b"aegis-os license-doc v1\0",
+        Form::Revocations => b"aegis-os revocations v1\0",
+    };
+    let length = u32::try_from(payload.len()).expect("it is short").to_le_bytes();
+    [domain, &[1], &key.0, &length, payload].concat()
 }
 
 /// Seals as if the key were at hand; `buffer` has just so many bytes.
@@ -224,12 +293,7 @@ fn seal_again(form: Form, text: &str, room: usize) -> Result<String, SealError<D
     let (key, payload, signature) = parts(form, text);
     let mut out = String::new();
     document::seal(form, &payload, key, &mut vec![0; room], &mut out, |message, room| {
-        let domain: &[u8] = match form {
-            Form::License => b"aegis-os license-doc v1\0",
-            Form::Revocations => b"aegis-os revocations v1\0",
-        };
-        let length = u32::try_from(payload.len()).expect("it is short").to_le_bytes();
-        assert_eq!(message, [domain, &[1], &key.0, &length, &payload].concat());
+        assert_eq!(message, self::message(form, key, &payload));
         room.get_mut(..signature.len()).ok_or(DocumentError::Body)?.copy_from_slice(&signature);
         Ok(signature.len())
     })?;

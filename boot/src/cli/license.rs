@@ -6,7 +6,7 @@ use std::{
 };
 
 use aegis_core::{
-    key::{KeyRole, PublicKey},
+    key::KeyRole,
     license::{
         claims::{Claims, Kind},
         verdict::{self, Code},
@@ -21,7 +21,7 @@ use super::keys_directory;
 use crate::{
     error::{Error, Result},
     keys::{self, Signer},
-    license::{self, Order},
+    license::{self, Order, VerifyingKey},
 };
 
 #[derive(Subcommand)]
@@ -80,11 +80,12 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    fn ring(self) -> Result<Vec<PublicKey>> {
-        Ok(vec![match self.key {
+    fn ring(self) -> Result<[VerifyingKey; 1]> {
+        let key = match self.key {
             Some(path) => keys::read_public(&path)?,
             None => keys::public(&keys_directory(self.keys)?, KeyRole::License)?,
-        }])
+        };
+        Ok([VerifyingKey::new(key)])
     }
 }
 
@@ -295,7 +296,7 @@ fn describe(claims: &Claims) {
 fn revoke(licenses: &[String], list: &Path, new: bool, keys: Option<PathBuf>, json: bool) -> Result<()> {
     let directory = keys_directory(keys)?;
     let signer = Signer::open(&directory, KeyRole::License, false, keys::now())?;
-    let ring = [signer.public().clone()];
+    let ring = [VerifyingKey::new(signer.public().clone())];
     let (number, mut serials) = match (new, license::exists(list)) {
         (true, true) => return Err(Error::Exists(list.into())),
         (true, false) => (0, BTreeSet::new()),

@@ -3,21 +3,31 @@
 use ring::{digest, signature};
 
 use super::Crypto;
-use crate::hex::{Digest, Hex};
+use crate::{
+    hex::{Digest, Hex},
+    key::RsaKey,
+};
 
 /// The library `ring`.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring;
 
 impl Crypto for Ring {
+    /// `ring` reads a key when it verifies and keeps nothing of it.
+    type Key = RsaKey;
+
     fn sha256(parts: &[&[u8]]) -> Digest {
         let mut hasher = Sha256::new();
         parts.iter().for_each(|part| hasher.update(part));
         hasher.finish()
     }
 
-    fn verifies(der: &[u8], message: &[u8], signature: &[u8]) -> bool {
-        signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der)
+    fn prepare(der: &[u8]) -> Option<RsaKey> {
+        RsaKey::from_der(der)
+    }
+
+    fn verifies(key: &RsaKey, message: &[u8], signature: &[u8]) -> bool {
+        signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key.der())
             .verify(message, signature)
             .is_ok()
     }

@@ -13,7 +13,7 @@ use super::{
     revocation::ListError,
 };
 use crate::{
-    crypto::{self, Crypto},
+    crypto::{self, Crypto, TrustedKey},
     hex::Hex,
     key::{KeyId, KeyRole, PublicKey, VerifyError},
     time::UnixTime,
@@ -186,14 +186,10 @@ impl<'b> Sealed<'b> {
     /// Checks the signature and returns the key that made it, and what was signed.
     pub(crate) fn verify<'k, C: Crypto>(
         &self,
-        ring: &'k [PublicKey],
+        ring: &'k [impl TrustedKey<C>],
     ) -> Result<(&'k PublicKey, &'b [u8]), DocumentError> {
-        let key = crypto::find(ring, self.key, KeyRole::License).map_err(DocumentError::Signature)?;
-        if C::verifies(key.der(), self.message, self.signature) {
-            Ok((key, self.payload))
-        } else {
-            Err(DocumentError::Signature(VerifyError::Mismatch(key.id)))
-        }
+        let key = crypto::verify_by(ring, self.key, KeyRole::License, self.message, self.signature);
+        Ok((key.map_err(DocumentError::Signature)?, self.payload))
     }
 }
 
@@ -211,12 +207,12 @@ pub struct License {
 }
 
 impl License {
-    /// Reads an armoured license and verifies it against a key ring. Nothing is allocated, and no more than
-    /// [`LICENSE_TEXT`] bytes are read.
+    /// Reads an armoured license and verifies it against a key ring, which for many licenses is one of
+    /// [`PreparedKey`](crypto::PreparedKey)s. Reading allocates nothing, and no more than [`LICENSE_TEXT`] bytes are read.
     ///
     /// # Errors
     /// When the text is anything but a license that a key of the ring signed while it was valid.
-    pub fn verify<C: Crypto>(text: &[u8], ring: &[PublicKey]) -> Result<Self, DocumentError> {
+    pub fn verify<C: Crypto>(text: &[u8], ring: &[impl TrustedKey<C>]) -> Result<Self, DocumentError> {
         let mut buffer = [0; LICENSE_ROOM];
         let sealed = Sealed::open(Form::License, text, &mut buffer)?;
         let (key, payload) = sealed.verify::<C>(ring)?;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::document::{self, DocumentError, Form, Sealed};
 use crate::{
-    crypto::Crypto,
-    key::{KeyId, PublicKey},
+    crypto::{Crypto, TrustedKey},
+    key::KeyId,
     time::UnixTime,
 };
 
@@ -89,7 +89,7 @@ impl<'b> Revocations<'b> {
     /// When the text is anything but a list that a key of the ring signed while it was valid, or is older.
     pub fn verify<C: Crypto>(
         text: &[u8],
-        ring: &[PublicKey],
+        ring: &[impl TrustedKey<C>],
         seen: u64,
         buffer: &'b mut [u8],
     ) -> Result<Self, DocumentError> {
