@@ -173,6 +173,13 @@ pub enum Error {
     },
     /// The edition has no license keys.
     FreeEdition(Edition),
+    /// A license would be for more machines than its edition allows.
+    Seats {
+        /// Machines of the license.
+        seats: u32,
+        /// Machines that are allowed.
+        allowed: u64,
+    },
     /// A license would contradict itself.
     Claims(ClaimsError),
     /// A license or revocation list is not accepted.
@@ -272,6 +279,9 @@ impl fmt::Display for Error {
                 write!(f, "the license key is for the edition {other}, the license for {edition}")
             }
             Self::FreeEdition(edition) => write!(f, "the edition {edition} has no license keys"),
+            Self::Seats { seats, allowed } => {
+                write!(f, "the license is for {seats} machines, of which {allowed} are allowed")
+            }
             Self::Claims(_) => f.write_str("such a license cannot be issued"),
             Self::Document { path, .. } => write!(f, "{} is not accepted", path.display()),
             Self::NotInForce { path, code } => {
@@ -369,6 +379,7 @@ impl Hint for Error {
                 format!("write --edition {other}, or name another license key")
             }
             Self::FreeEdition(_) => "name an edition that is sold; see `aegis edition list`".into(),
+            Self::Seats { seats, .. } => format!("write --set license_machines={seats} as well"),
             Self::Claims(source) => source.hint().into(),
             Self::Document { source, .. } => source.hint().into(),
             Self::NotInForce { code: Code::Revoked, .. } => {
@@ -390,6 +401,7 @@ impl Hint for Error {
             | Self::LicenseKey(_)
             | Self::KeyOfEdition { .. }
             | Self::FreeEdition(_)
+            | Self::Seats { .. }
             | Self::Claims(_)
             | Self::Date(_)
             | Self::Setting(_) => exit::USAGE,

@@ -33,6 +33,9 @@ const MOST_REVOKED: usize = 1 << 20;
 /// Bytes of the longest armoured list: each license takes 8 bytes, Base64 makes 4 of 3, and lines end.
 const LIST_TEXT: u64 = (MOST_REVOKED as u64) * 11 + 4096;
 
+/// The entitlement that limits the seats of a license.
+const MACHINES: &str = "license_machines";
+
 /// A key that licenses are verified by, made ready once for all of them.
 pub type VerifyingKey = PreparedKey<AwsLc>;
 
@@ -74,6 +77,7 @@ pub struct Issued {
 
 /// Signs a license.
 pub fn issue(mut order: Order, licensing: &Licensing, signer: &Signer) -> Result<Issued> {
+    check_seats(&order, licensing)?;
     let key = match order.key {
         Some(key) => key,
         None => new_key(order.edition, licensing)?,
@@ -96,6 +100,22 @@ pub fn issue(mut order: Order, licensing: &Licensing, signer: &Signer) -> Result
     let payload = claims.encode(&mut buffer).map_err(Error::Claims)?;
     let text = seal(Form::License, payload, signer)?;
     Ok(Issued { key, claims, text })
+}
+
+/// A license is for no more machines than its edition allows, or than it says itself.
+fn check_seats(order: &Order, licensing: &Licensing) -> Result<()> {
+    let mut sold = licensing.sold(order.edition);
+    for set in order.overrides.iter().filter(|set| set.name == MACHINES) {
+        if let Setting::Limit(value) = set.setting {
+            sold.limits.insert(MACHINES.into(), value);
+        }
+    }
+    match sold.limit(MACHINES) {
+        Some(allowed) if order.edition != Edition::Freemium && u64::from(order.seats) > allowed => {
+            Err(Error::Seats { seats: order.seats, allowed })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn new_key(edition: Edition, licensing: &Licensing) -> Result<LicenseKey> {
@@ -228,7 +248,11 @@ mod tests {
                 .then(|| start.plus_days(30 + u32::try_from(seed % 500).unwrap())),
             grace_days: if kind.is_trial() { 0 } else { u16::try_from(seed % 60).unwrap() },
             binding: None,
-            overrides: (0..seed % 4).map(|n| read_override(&format!("extra_{n}={seed}")).unwrap()).collect(),
+            overrides: (0..seed % 4)
+                .map(|n| format!("extra_{n}={seed}"))
+                .chain(["license_machines=-1".into()])
+                .map(|text| read_override(&text).unwrap())
+                .collect(),
         }
     }
 

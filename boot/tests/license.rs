@@ -81,7 +81,7 @@ fn openssl_and_python_accept_what_is_issued() {
     let office = Office::new();
     let pem = office.public_pem();
     for (name, more) in [
-        ("a", &["--kind", "lifetime", "--seats", "3"][..]),
+        ("a", &["--kind", "lifetime", "--seats", "3", "--set", "license_machines=3"][..]),
         ("b", &["--kind", "annual", "--set", "beta_channel=true", "--set", "license_machines=-1"]),
         ("c", &["--kind", "trial"]),
         ("d", &["--kind", "free-period", "--expires", "2099-12-31"]),
@@ -142,10 +142,12 @@ fn each_wrong_order_is_refused_and_nothing_is_written() {
     let office = Office::new();
     let lifetime = ["--kind", "lifetime"];
     fs::write(office.path("request"), "{}").unwrap();
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 15] = [
         (&["--kind", "annual", "--edition", "gamr"], 2, "gamr"),
         (&["--kind", "lifetime", "--edition", "freemium"], 2, "no license keys"),
         (&["--kind", "lifetime", "--seats", "0"], 2, "0 machines"),
+        (&["--kind", "lifetime", "--seats", "2"], 2, "license_machines=2"),
+        (&["--kind", "lifetime", "--seats", "3", "--set", "license_machines=2"], 2, "of which 2 are allowed"),
         (&["--kind", "lifetime", "--days", "9"], 2, "lifetime license with an end"),
         (&["--kind", "free-period"], 2, "without an end"),
         (&["--kind", "trial", "--grace", "9"], 2, "trial with days of grace"),

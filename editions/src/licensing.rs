@@ -44,16 +44,18 @@ impl Licensing {
         Inclusions(self.specs.iter().map(|spec| (spec.id, spec.includes.clone())).collect())
     }
 
+    /// What an edition grants to whoever has a license for it.
+    pub fn sold(&self, edition: Edition) -> Entitlements {
+        let spec = self.specs.iter().find(|spec| spec.id == edition);
+        spec.map(|spec| spec.entitlements.clone()).unwrap_or_default()
+    }
+
     /// What a machine with an edition may use.
     pub fn entitlements(&self, edition: Edition, grant: Option<&Grant>) -> Entitlements {
-        let of = |edition| {
-            let spec = self.specs.iter().find(|spec| spec.id == edition);
-            spec.map(|spec| spec.entitlements.clone()).unwrap_or_default()
-        };
         if edition == Edition::Freemium {
-            return of(edition);
+            return self.sold(edition);
         }
-        Entitlements::resolve(&of(edition), &of(Edition::Freemium), grant)
+        Entitlements::resolve(&self.sold(edition), &self.sold(Edition::Freemium), grant)
     }
 
     /// Editions that the owner of a license can change to.
