@@ -29,8 +29,11 @@ const SPAN: Duration = Duration::from_secs(1);
 /// Part of OpenSSL's rate that is wanted.
 const WANTED: f64 = 0.9;
 
+/// Measures a rate.
+type Way = fn(&Samples) -> Result<f64, Error>;
+
 /// How licenses are verified. The first is what `aegis` does, and is measured right after OpenSSL.
-const WAYS: [(&str, fn(&Samples) -> Result<f64, Error>); 6] = [
+const WAYS: [(&str, Way); 6] = [
     ("AWS-LC, keys made ready once", Samples::prepared::<AwsLc>),
     ("AWS-LC", Samples::stored::<AwsLc>),
     ("ring, keys made ready once", Samples::prepared::<Ring>),
@@ -139,11 +142,21 @@ fn size(bench: &Bench, with: bool) -> Result<u64, Error> {
     Ok(fs::metadata(&program).map_err(Error::io("look at", &program))?.len())
 }
 
-/// The rates of OpenSSL and of each way, round by round, all on one processor.
-fn rounds(samples: &Samples) -> Result<Vec<(f64, Vec<f64>)>, Error> {
+/// Rates of one round.
+struct Round {
+    openssl: f64,
+    /// In the order of [`WAYS`].
+    ours: Vec<f64>,
+}
+
+/// All rounds, on one processor.
+fn rounds(samples: &Samples) -> Result<Vec<Round>, Error> {
     pin()?;
-    let round =
-        |_| Ok((openssl_rate()?, WAYS.iter().map(|(_, rate)| rate(samples)).collect::<Result<_, _>>()?));
+    let round = |_| {
+        let openssl = openssl_rate()?;
+        let ours = WAYS.iter().map(|(_, rate)| rate(samples)).collect::<Result<_, _>>()?;
+        Ok(Round { openssl, ours })
+    };
     (0..ROUNDS).map(round).collect()
 }
 
@@ -152,19 +165,19 @@ fn rates(samples: &Samples) -> Result<(String, f64), Error> {
     // A thread of its own, so that what comes after it may use every processor.
     let rounds = thread::scope(|scope| scope.spawn(|| rounds(samples)).join());
     let rounds = rounds.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
-    let of = |value: &dyn Fn(&(f64, Vec<f64>)) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
-    let theirs = of(&|round| round.0);
+    let of = |value: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
+    let theirs = of(&|round| round.openssl);
     let mut rows = vec![vec![
         "`openssl speed rsa2048`, verification alone".into(),
         format!("{theirs:.0}"),
         "1.00".into(),
     ]];
     for (at, (name, _)) in WAYS.iter().enumerate() {
-        let (rate, ratio) = (of(&|round| round.1[at]), of(&|round| round.1[at] / round.0));
+        let (rate, ratio) = (of(&|round| round.ours[at]), of(&|round| round.ours[at] / round.openssl));
         rows.push(vec![(*name).into(), format!("{rate:.0}"), format!("{ratio:.2}")]);
     }
     let table = report::table(&["what", "in a second of the processor", "of OpenSSL's"], &rows);
-    Ok((table, of(&|round| round.1[0] / round.0)))
+    Ok((table, of(&|round| round.ours[0] / round.openssl)))
 }
 
 /// The section of the report.
