@@ -405,6 +405,8 @@ mod tests {
     struct Weak;
 
     impl Crypto for Weak {
+        type Key = ();
+
         fn sha256(parts: &[&[u8]]) -> Digest {
             let mut state = [
                 0x6a09_e667_f3bc_c908u64,
@@ -426,7 +428,11 @@ mod tests {
             Hex(bytes)
         }
 
-        fn verifies(_der: &[u8], _message: &[u8], _signature: &[u8]) -> bool {
+        fn prepare(_der: &[u8]) -> Option<()> {
+            None
+        }
+
+        fn verifies((): &(), _message: &[u8], _signature: &[u8]) -> bool {
             false
         }
     }
