@@ -164,6 +164,20 @@ pub fn open_direct(path: &Path, identity: &Identity) -> Result<Box<dyn Target + 
     Ok(Box::new(file))
 }
 
+/// A device or file that is only read, past the kernel's cache where the system can; buffers as for [`open_direct`].
+/// Others may use it meanwhile; writing to it fails.
+pub fn open_read(path: &Path, sector_size: u32) -> Result<Box<dyn Target + Send + Sync>, Error> {
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = open(libc::O_DIRECT).or_else(|_no_direct| open(0)).map_err(Error::io("open", path))?;
+    let kind = file.metadata().map_err(Error::io("look at", path))?.file_type();
+    if kind.is_block_device() {
+        let identity = Identity::of(&file).map_err(Error::io("identify", path))?;
+        return Ok(Box::new(BlockDevice { file, path: path.into(), identity }));
+    }
+    let size = Bytes(file.metadata().map_err(Error::io("look at", path))?.len());
+    Ok(Box::new(ImageFile { file, path: path.into(), size, sector_size }))
+}
+
 /// A disk that is held exclusively.
 #[derive(Debug)]
 pub struct BlockDevice {

@@ -8,6 +8,7 @@ mod lines;
 mod machine;
 mod page;
 mod table;
+mod verify;
 
 pub(crate) use install::seed;
 
@@ -110,6 +111,9 @@ enum Command {
     /// Writes an image to sticks or other devices, and reads it back.
     Flash(flash::FlashArgs),
 
+    /// Checks an image, and whether a device holds it.
+    Verify(verify::VerifyArgs),
+
     /// Lists the disks, what is on them, and the reasons against those that are not offered.
     Devices(devices::DevicesArgs),
 
@@ -138,6 +142,7 @@ pub fn run() -> Result<u8, Error> {
         None => return screens(&args),
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
+        Some(Command::Verify(verify)) => verify::run(verify)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
         Some(Command::Hardware(hardware)) => hardware::run(&args.paths, hardware)?,
         Some(Command::AskDriver(question)) => hardware::answer(question),

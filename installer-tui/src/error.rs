@@ -105,6 +105,13 @@ pub enum Error {
         /// What failed.
         source: Box<Failure>,
     },
+    /// An image, or the device that should hold it, is not what it must be.
+    Check {
+        /// The file or device.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Failure>,
+    },
     /// Some of several devices were not written; what failed was told for each.
     FlashSome {
         /// How many.
@@ -245,6 +252,7 @@ impl fmt::Display for Error {
             }
             Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
             Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
+            Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
             Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
             Self::Accounts(what) => write!(f, "the image's account files are not usable: {what}"),
             Self::Password => f.write_str("the password cannot be hashed"),
@@ -273,7 +281,7 @@ impl std::error::Error for Error {
             Self::Trailer(source) => Some(source),
             Self::AnswerSyntax { source, .. } => Some(source.as_ref()),
             Self::Step { source, .. } => Some(source.as_ref()),
-            Self::Flash { source, .. } => Some(source.as_ref()),
+            Self::Flash { source, .. } | Self::Check { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }
@@ -290,7 +298,7 @@ impl Hint for Error {
                 ));
             }
             Self::Step { source, .. } => return source.hint(),
-            Self::Flash { source, .. } => return source.hint(),
+            Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
             Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
             Self::Sums { .. } => {
                 "get the file of sums again from where the image comes from, or give --sha256"

@@ -15,8 +15,10 @@ pub mod format;
 pub mod image;
 pub mod outcome;
 pub mod plan;
+mod readback;
 mod run;
 pub mod sums;
+pub mod verify;
 
 pub use engine::{Image, Options, Order, Target, flash};
 pub use outcome::{Event, Failure, Outcome, Phase, Summary};

@@ -63,18 +63,22 @@ pub(super) struct FlashArgs {
     json: bool,
 }
 
-fn parse_digest(text: &str) -> Result<Digest, String> {
+/// What says which digest the image must have.
+pub(super) fn authority(digest: Option<Digest>, sums: Option<&PathBuf>) -> Authority {
+    match (digest, sums) {
+        (Some(digest), _) => Authority::Typed(digest),
+        (None, Some(file)) => Authority::Sums(file.clone()),
+        (None, None) => Authority::Beside,
+    }
+}
+
+pub(super) fn parse_digest(text: &str) -> Result<Digest, String> {
     Digest::parse(&text.to_ascii_lowercase()).ok_or_else(|| "expected 64 hexadecimal digits".into())
 }
 
 pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     paths.writable("write an image")?;
-    let authority = match (args.sha256, &args.sums) {
-        (Some(digest), _) => Authority::Typed(digest),
-        (None, Some(file)) => Authority::Sums(file.clone()),
-        (None, None) => Authority::Beside,
-    };
-    let image = ImageFile::look(&args.image, &authority)?;
+    let image = ImageFile::look(&args.image, &authority(args.sha256, args.sums.as_ref()))?;
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let plan = FlashPlan::new(&tree, image, &args.to, &medium, args.update)?;

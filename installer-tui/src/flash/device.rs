@@ -5,7 +5,6 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::sync_channel,
     },
     thread,
     time::{Duration, Instant},
@@ -18,6 +17,7 @@ use super::{
     engine::{Pending, Target},
     feed::{End, Queue},
     outcome::{Failure, Outcome, Phase, Summary},
+    readback,
 };
 
 /// Writes in flight on one device.
@@ -240,51 +240,13 @@ impl Work<'_> {
         self.forget()
     }
 
-    /// Reads everything but the head and compares. One thread reads while this one computes.
+    /// Reads everything but the head and compares.
     fn verify(&self, summary: &Summary, head: &Chunk) -> Result<(), Failure> {
         self.progress.enter(Phase::Verify);
-        let (full, parts) = sync_channel::<Result<(u64, Aligned, usize), Failure>>(2);
-        let (empty, buffers) = sync_channel(3);
-        for _ in 0..3 {
-            let _ = empty.try_send(Aligned::new(CHUNK));
-        }
         let mut hasher = Sha256::new();
         hasher.update(head.bytes());
-        let mut differs = None;
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut offset = HEAD;
-                while offset < summary.length {
-                    let Ok(mut buffer) = buffers.recv() else { return };
-                    let length = usize::try_from(summary.length - offset).unwrap_or(CHUNK).min(CHUNK);
-                    let sectors = length.next_multiple_of(self.sector()).min(CHUNK);
-                    let read = if self.stopped() {
-                        Err(Failure::Cancelled)
-                    } else {
-                        self.read(offset, &mut buffer[..sectors])
-                    };
-                    if full.send(read.map(|()| (offset, buffer, length))).is_err() {
-                        return;
-                    }
-                    offset += length as u64;
-                }
-            });
-            for part in parts {
-                let (offset, buffer, length) = part?;
-                hasher.update(&buffer[..length]);
-                let known = usize::try_from(offset / HEAD).ok().and_then(|i| summary.parts.get(i));
-                if differs.is_none() && known != Some(&crc32fast::hash(&buffer[..length])) {
-                    differs = Some(offset);
-                }
-                self.progress.add(length);
-                let _ = empty.try_send(buffer);
-            }
-            Ok(())
-        })?;
-        match (differs, hasher.finish() == summary.sha256) {
-            (None, true) => Ok(()),
-            (offset, _) => Err(Failure::ReadBack { offset: offset.unwrap_or(0) }),
-        }
+        let read = |offset, buffer: &mut [u8]| self.read(offset, buffer);
+        readback::compare(summary, (HEAD, hasher), self.sector(), read, |bytes| self.progress.add(bytes))
     }
 
     /// Makes the device a medium, last of all.
