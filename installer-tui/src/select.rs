@@ -6,7 +6,7 @@ use aegis_core::{edition::Edition, license::key::LicenseKey};
 use aegis_editions::licensing::Licensing;
 use aegis_hw::{
     Bytes, Tree,
-    inventory::{self, Disk},
+    inventory::{self, Disk, Use},
 };
 use serde::Deserialize;
 
@@ -87,28 +87,43 @@ fn refuse(disk: &Disk, medium: &BTreeSet<String>, needed: Bytes) -> Result<(), E
     Err(Error::Refused { disk: disk.summary(), reasons })
 }
 
-/// A target that the command line names: a regular file or a block device.
+/// Where desktops mount sticks by themselves.
+const DESKTOP_MOUNTS: [&str; 2] = ["/media/", "/run/media/"];
+
+/// A target that the command line names: a regular file or a block device. With `unmount`, mounts of a removable device
+/// that a desktop made are no reason against it; they are returned, in the order in which they were made.
 pub fn by_path(
     tree: &Tree,
     path: &Path,
     medium: &BTreeSet<String>,
     needed: Bytes,
-) -> Result<TargetDisk, Error> {
+    unmount: bool,
+) -> Result<(TargetDisk, Vec<String>), Error> {
     if tree.is_recorded() {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let disk = inventory::disk(tree, &name)?;
         refuse(&disk, medium, needed)?;
-        return Ok(TargetDisk::of_disk(&disk));
+        return Ok((TargetDisk::of_disk(&disk), Vec::new()));
     }
     let real = path.canonicalize().map_err(Error::io("look at", path))?;
     let data = real.metadata().map_err(Error::io("look at", path))?;
     if data.is_file() {
-        return Ok(TargetDisk::of_file(real, Bytes(data.len()), 512));
+        return Ok((TargetDisk::of_file(real, Bytes(data.len()), 512), Vec::new()));
     }
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let disk = inventory::disk(tree, &name)?;
+    let mut disk = inventory::disk(tree, &name)?;
+    let mut mounts = Vec::new();
+    if unmount && disk.removable {
+        disk.uses.retain(|one| match one {
+            Use::Mount { at, .. } if DESKTOP_MOUNTS.iter().any(|place| at.starts_with(place)) => {
+                mounts.push(at.clone());
+                false
+            }
+            _ => true,
+        });
+    }
     refuse(&disk, medium, needed)?;
-    Ok(TargetDisk::of_disk(&disk))
+    Ok((TargetDisk::of_disk(&disk), mounts))
 }
 
 /// Demands that the answers name the disk that will be erased.

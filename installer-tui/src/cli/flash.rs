@@ -18,6 +18,7 @@ use crate::{
     flash::{
         self, Event, FlashPlan, Outcome, Phase,
         image::{Authority, ImageFile},
+        plan::Wishes,
     },
     select,
 };
@@ -54,6 +55,10 @@ pub(super) struct FlashArgs {
     #[arg(long)]
     update: bool,
 
+    /// Unmounts what a desktop mounted of a removable device.
+    #[arg(long)]
+    unmount: bool,
+
     /// Prints what would be done and changes nothing.
     #[arg(long)]
     plan: bool,
@@ -81,7 +86,13 @@ pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     let image = ImageFile::look(&args.image, &authority(args.sha256, args.sums.as_ref()))?;
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
-    let plan = FlashPlan::new(&tree, image, &args.to, &medium, args.update)?;
+    let plan = FlashPlan::new(
+        &tree,
+        image,
+        &args.to,
+        &medium,
+        Wishes { update: args.update, unmount: args.unmount },
+    )?;
     if args.plan {
         let json = || format!("{:#}\n", json!(plan));
         lines::out(&if args.json { json() } else { plan.to_string() });

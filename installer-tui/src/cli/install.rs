@@ -82,7 +82,7 @@ fn choose(
     let medium = select::medium_disks(&tree, &paths.state)?;
     let needed = select::needed(source);
     match &args.target {
-        Some(path) => select::by_path(&tree, path, &medium, needed),
+        Some(path) => select::by_path(&tree, path, &medium, needed, false).map(|(target, _)| target),
         None => select::by_answers(&inventory::disks(&tree)?, &answers.disk, &medium, needed),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, path::Path};
 
-use aegis_hw::{Bytes, Tree};
+use aegis_hw::{Bytes, Tree, text::Shown};
 use serde::Serialize;
 
 use super::image::ImageFile;
@@ -15,8 +15,19 @@ pub struct FlashPlan {
     pub image: ImageFile,
     /// The devices; each one once.
     pub targets: Vec<TargetDisk>,
+    /// Where file systems of the devices are mounted that have to be unmounted first.
+    pub unmount: Vec<String>,
     /// Only what differs is written.
     pub update: bool,
+}
+
+/// How devices are chosen and written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// Only what differs is written.
+    pub update: bool,
+    /// What a desktop mounted is unmounted.
+    pub unmount: bool,
 }
 
 impl FlashPlan {
@@ -29,13 +40,15 @@ impl FlashPlan {
         image: ImageFile,
         devices: &[impl AsRef<Path>],
         medium: &BTreeSet<String>,
-        update: bool,
+        Wishes { update, unmount }: Wishes,
     ) -> Result<Self, Error> {
         let needed = Bytes(super::engine::Image::length(&image).unwrap_or(1));
         let own = image.path.canonicalize().map_err(Error::io("look at", &image.path))?;
         let mut targets: Vec<TargetDisk> = Vec::new();
+        let mut mounts = Vec::new();
         for device in devices {
-            let target = select::by_path(tree, device.as_ref(), medium, needed)?;
+            let (target, mounted) = select::by_path(tree, device.as_ref(), medium, needed, unmount)?;
+            mounts.extend(mounted);
             let refuse = |reason: &str| {
                 Err(Error::Refused { disk: target.description.clone(), reasons: vec![reason.into()] })
             };
@@ -51,7 +64,7 @@ impl FlashPlan {
             }
             targets.push(target);
         }
-        Ok(Self { image, targets, update })
+        Ok(Self { image, targets, unmount: mounts, update })
     }
 
     /// Demands that exactly the devices that will be erased were named by their serial numbers, or files by their names.
@@ -91,6 +104,9 @@ impl fmt::Display for FlashPlan {
                 writeln!(f, "           with {lost}")?;
             }
             writeln!(f, "           confirmed by `{}`", target.token)?;
+        }
+        for at in &self.unmount {
+            writeln!(f, "Unmounted  {}", Shown(at))?;
         }
         let how = if self.update { "Only what differs is written." } else { "Everything is written." };
         writeln!(f, "{how} Everything is read back. The first mebibyte comes last.")
