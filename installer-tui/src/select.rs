@@ -99,16 +99,13 @@ pub fn by_path(
     needed: Bytes,
     unmount: bool,
 ) -> Result<(TargetDisk, Vec<String>), Error> {
-    if tree.is_recorded() {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let disk = inventory::disk(tree, &name)?;
-        refuse(&disk, medium, needed)?;
-        return Ok((TargetDisk::of_disk(&disk), Vec::new()));
-    }
-    let real = path.canonicalize().map_err(Error::io("look at", path))?;
-    let data = real.metadata().map_err(Error::io("look at", path))?;
-    if data.is_file() {
-        return Ok((TargetDisk::of_file(real, Bytes(data.len()), 512), Vec::new()));
+    let mut real = path.to_owned();
+    if !tree.is_recorded() {
+        real = path.canonicalize().map_err(Error::io("look at", path))?;
+        let data = real.metadata().map_err(Error::io("look at", path))?;
+        if data.is_file() {
+            return Ok((TargetDisk::of_file(real, Bytes(data.len()), 512), Vec::new()));
+        }
     }
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut disk = inventory::disk(tree, &name)?;

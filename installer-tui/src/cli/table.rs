@@ -236,7 +236,7 @@ fn choose(paths: &PathArgs, disk: &DiskArgs, reading: &Reading) -> Result<Target
 fn choose_any(paths: &PathArgs, path: &Path) -> Result<TargetDisk, Error> {
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
-    select::by_path(&tree, path, &medium, Bytes(0))
+    select::by_path(&tree, path, &medium, Bytes(0), false).map(|(target, _)| target)
 }
 
 fn mark(chosen: &TargetDisk, reading: &Reading) -> DiskMark {
