@@ -106,14 +106,14 @@ impl Uuid {
         Self::formatted(is_plain, format_args!("{text}"))
     }
 
-    /// The identifier of LVM: 32 letters and digits in groups of 6, 4, 4, 4, 4, 4 and 6.
+    /// The identifier of LVM: 32 characters in groups of 6, 4, 4, 4, 4, 4 and 6.
     pub(super) fn from_lvm(chars: [u8; 32]) -> Option<Self> {
         let mut text = String::new();
         for (index, byte) in chars.into_iter().enumerate() {
             if matches!(index, 6 | 10 | 14 | 18 | 22 | 26) {
                 text.push('-').ok()?;
             }
-            text.push(Some(byte).filter(u8::is_ascii_alphanumeric)?.into()).ok()?;
+            text.push(Some(byte).filter(u8::is_ascii_graphic)?.into()).ok()?;
         }
         Some(Self(text))
     }
