@@ -9,6 +9,7 @@ Run it when core/tests/vectors/licenses.json was made anew: documents that the n
 import base64
 import json
 import pathlib
+import struct
 
 HERE = pathlib.Path(__file__).parent
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -76,6 +77,23 @@ def main():
              f"aegis.install={ID} aegis.medium={ID}", f"aegis.medium={ID} aegis.new=1 aegis.wait=601"]
     for number, line in enumerate(lines):
         write("cmdline", str(number), line.encode())
+
+    usb = "/devices/pci0000:00/0000:00:04.0/usb1/1-1/1-1:1.0"
+    disk = usb + "/host2/target2:0:0/2:0:0:0/block/sdb"
+    nvme = "/devices/pci0000:00/0000:00:05.0/nvme/nvme0/nvme0n1/nvme0n1p2"
+    for number, (action, path, more) in enumerate([
+            ("add", usb, "SUBSYSTEM=usb DEVTYPE=usb_interface MODALIAS=usb:v46F4p0001d0000dc00dsc00dp00ic08isc06ip50in00"),
+            ("add", disk, "SUBSYSTEM=block MAJOR=8 MINOR=16 DEVNAME=/dev/sdb DEVTYPE=disk DISKSEQ=12"),
+            ("change", disk, "SUBSYSTEM=block DEVNAME=/dev/sdb DEVTYPE=disk DISK_MEDIA_CHANGE=1 ID_SERIAL=x"),
+            ("remove", disk + "/sdb1", "SUBSYSTEM=block DEVTYPE=partition PARTN=1 PARTNAME=ESP"),
+            ("remove", nvme, "SUBSYSTEM=block DEVTYPE=partition DEVNAME=nvme0n1p2"),
+            ("bind", "/devices/virtual/block/dm-0", "SUBSYSTEM=block DM_NAME=crypt DM_NAME=other")]):
+        pairs = [f"ACTION={action}", f"DEVPATH={path}", *more.split(" "), f"SEQNUM={1000 + number}"]
+        properties = "".join(pair + "\0" for pair in pairs).encode()
+        header = b"libudev\0" + bytes.fromhex("feedcafe") + struct.pack("=7I", 40, 40, len(properties), 1, 2, 3, 4)
+        write("uevents", f"kernel-{number}", f"{action}@{path}\0".encode() + properties)
+        write("uevents", f"udev-{number}", header + properties)
+        write("uevents", f"properties-{number}", properties)
 
 
 main()

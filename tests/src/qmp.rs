@@ -20,6 +20,8 @@ pub struct Qmp {
     writer: UnixStream,
     reader: BufReader<UnixStream>,
     events: VecDeque<Value>,
+    /// Drives that this connection has made.
+    drives: u32,
 }
 
 impl Qmp {
@@ -28,7 +30,7 @@ impl Qmp {
         let stream = connect(socket, Instant::now() + limit)?;
         stream.set_read_timeout(Some(limit)).map_err(Error::io("set up", socket))?;
         let writer = stream.try_clone().map_err(Error::io("set up", socket))?;
-        let mut qmp = Self { writer, reader: BufReader::new(stream), events: VecDeque::new() };
+        let mut qmp = Self { writer, reader: BufReader::new(stream), events: VecDeque::new(), drives: 0 };
         qmp.read("the greeting")?;
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
@@ -112,9 +114,34 @@ impl Qmp {
         self.execute("quit", json!({})).map(|_nothing| ())
     }
 
+    /// Plugs a drive of zeros in. `device` has the properties of QEMU's device, an `id` among them, without the drive.
+    pub fn plug(&mut self, mut device: Value, bytes: u64) -> Result<(), Error> {
+        // A drive outlives its device, so each needs a name of its own.
+        self.drives += 1;
+        let drive = format!("zeros{}", self.drives);
+        let zeros = json!({ "driver": "null-co", "node-name": drive, "size": bytes, "read-zeroes": true });
+        self.execute("blockdev-add", zeros)?;
+        device["drive"] = drive.into();
+        self.execute("device_add", device).map(|_nothing| ())
+    }
+
     /// Unplugs a device that has an id.
     pub fn unplug(&mut self, id: &str) -> Result<(), Error> {
         self.execute("device_del", json!({ "id": id })).map(|_nothing| ())
+    }
+
+    /// Unplugs a device and waits until it is gone, for which some need the guest.
+    pub fn unplug_and_wait(&mut self, id: &str) -> Result<(), Error> {
+        self.unplug(id)?;
+        self.wait_event("DEVICE_DELETED", |data| data["device"] == id).map(|_event| ())
+    }
+
+    /// Ids of the devices that are plugged in.
+    pub fn plugged(&mut self) -> Result<Vec<String>, Error> {
+        let list = self.execute("qom-list", json!({ "path": "/machine/peripheral" }))?;
+        let devices = list.as_array().into_iter().flatten();
+        let devices = devices.filter(|entry| entry["type"].as_str().is_some_and(|t| t.starts_with("child<")));
+        Ok(devices.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect())
     }
 
     /// Presses keys of the keyboard together, by their names in QEMU such as `ctrl`, `alt`, `f1`, `ret`.

@@ -112,6 +112,7 @@ pub struct Machine {
     memory_mib: u32,
     cpus: u32,
     drives: Vec<Drive>,
+    devices: Vec<String>,
     direct: Option<DirectBoot>,
     state: Option<PathBuf>,
 }
@@ -125,6 +126,7 @@ impl Machine {
             memory_mib: 1536,
             cpus: 1,
             drives: Vec::new(),
+            devices: Vec::new(),
             direct: None,
             state: None,
         }
@@ -157,6 +159,12 @@ impl Machine {
     /// Adds a drive.
     pub fn drive(mut self, drive: Drive) -> Self {
         self.drives.push(drive);
+        self
+    }
+
+    /// Adds a device that has no drive, such as a controller for drives that are plugged in later, in QEMU's own words.
+    pub fn device(mut self, properties: &str) -> Self {
+        self.devices.push(properties.to_owned());
         self
     }
 

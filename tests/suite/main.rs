@@ -9,6 +9,7 @@ mod build;
 mod desktop;
 mod flash;
 mod harness;
+mod hotplug;
 mod install;
 mod installed;
 mod license;

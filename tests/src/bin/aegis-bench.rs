@@ -9,7 +9,7 @@ use std::{
 use aegis_core::report::{Hint, render};
 use aegis_tests::{
     Error,
-    bench::{Bench, image, initramfs, iso, license, report},
+    bench::{Bench, hardware, image, initramfs, iso, license, report},
 };
 use clap::{Parser, ValueEnum};
 
@@ -38,6 +38,8 @@ enum Part {
     Iso,
     /// Licenses: documents verified in a second, and bytes of the verifier
     License,
+    /// Hardware: inventory against lsblk and lshw, events, partition plans
+    Hardware,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             Part::Image => image::measure(&bench)?,
             Part::Iso => iso::measure(&bench)?,
             Part::License => license::measure(&bench)?,
+            Part::Hardware => hardware::measure(&bench)?,
         };
         text.push('\n');
         text.push_str(&section);

@@ -39,6 +39,9 @@ pub(super) fn of(machine: &Machine, place: &Place) -> Vec<OsString> {
         line.pair("-global", "driver=cfi.pflash01,property=secure,value=on");
         line.pair("-global", "ICH9-LPC.disable_s3=1");
     }
+    machine.devices.iter().for_each(|device| {
+        line.pair("-device", device);
+    });
     let mut boot_index = 1;
     for (number, drive) in machine.drives.iter().enumerate() {
         let index = drive.boot.then_some(boot_index);
