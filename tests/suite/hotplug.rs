@@ -69,7 +69,8 @@ fn lose_events(guest: &mut Guest<'_>, storm: &mut Storm, source: &str) -> TestRe
 /// The live medium, with a controller for each kind of disk.
 fn machine(report: &Path) -> Result<Vm, Error> {
     let medium = live::Medium::open(&iso("server")?)?;
-    let mut machine = medium.machine("hotplug").drive(Drive::disk(report, Bus::Virtio, REPORT));
+    let machine = medium.machine("hotplug").direct(medium.direct("console=ttyS0"));
+    let mut machine = machine.drive(Drive::disk(report, Bus::Virtio, REPORT));
     machine = storm::CONTROLLERS.iter().fold(machine, |machine, device| machine.device(device));
     let ports = (0..storm::SLOTS).map(storm::root_port);
     ports.fold(machine, |machine, port| machine.device(&port)).start()
