@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of every fuzz target into tests/fuzz/corpus, from the test vectors of aegis-core.
+"""Writes the first inputs of every fuzz target into tests/fuzz/corpus, from the test vectors of aegis-core
+and the recorded machines.
 
     python3 tests/fuzz/seeds.py
 
@@ -94,6 +95,10 @@ def main():
         write("uevents", f"kernel-{number}", f"{action}@{path}\0".encode() + properties)
         write("uevents", f"udev-{number}", header + properties)
         write("uevents", f"properties-{number}", properties)
+
+    # Small ones of each kind; what is recorded in more of them is the same.
+    for name in ("nvme-multipath", "card-reader", "disks-4kn", "vm-virtio", "handheld", "vm-scsi"):
+        write("machine", name, (HERE.parent / "fixtures" / (name + ".machine")).read_bytes())
 
 
 main()

@@ -15,5 +15,6 @@ mod installed;
 mod license;
 mod live;
 mod power;
+mod recorded;
 mod snapshots;
 mod tamper;

@@ -397,6 +397,8 @@ mod tests {
     #[test]
     fn what_is_written_reads_the_same() {
         let recording = Recording::parse(MACHINE.as_bytes()).unwrap();
+        let root = "aegis machine 1\n/\n  lib -> usr/lib\n  srv /\n";
+        assert_eq!(Recording::parse(root.as_bytes()).unwrap().to_text(""), root);
         let text = recording.to_text("made by hand\nfrom nothing");
         assert!(text.starts_with("aegis machine 1\n# made by hand\n# from nothing\n"), "{text}");
         let again = Recording::parse(text.as_bytes()).unwrap();

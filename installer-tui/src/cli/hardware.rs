@@ -94,7 +94,8 @@ pub(super) fn run(paths: &PathArgs, args: &HardwareArgs) -> Result<(), Error> {
     }
     for text in gpus.iter().map(describe) {
         for line in text.lines() {
-            let words = line.trim_start();
+            // What follows the address, or the indentation, goes on below itself.
+            let words = line.split_once("  ").map_or(line, |(_, words)| words.trim_start());
             page.wrapped(&line[..line.len() - words.len()], words);
         }
     }

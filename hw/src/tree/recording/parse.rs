@@ -87,6 +87,10 @@ impl Reader {
     fn directory(&mut self, line: &str) -> Result<(), Problem> {
         self.lines_of = None;
         let path = name_of(line)?;
+        if path == "/" {
+            self.directory = Some(String::new());
+            return Ok(());
+        }
         let rest = path.strip_prefix('/').ok_or(Problem::Path)?;
         let path = join("", rest)?;
         self.recording.insert(&path, Node::Directory(Vec::new()))?;

@@ -69,6 +69,7 @@ impl Writer<'_> {
         if let Some(head) = self.head.as_ref().filter(below) {
             return head.clone();
         }
+        self.text.push_str(if path.is_empty() { "/" } else { "" });
         self.text.push_str(&escape(path, false));
         self.text.push('\n');
         self.head = Some(path.into());
