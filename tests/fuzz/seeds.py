@@ -11,6 +11,8 @@ import base64
 import json
 import pathlib
 import struct
+import uuid
+import zlib
 
 HERE = pathlib.Path(__file__).parent
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -53,7 +55,53 @@ def key(prefix, middle):
     return "-".join(text[at:at + 4] for at in range(0, 16, 4))
 
 
+def record(*entries):
+    """A boot record of (type, first sector, sectors)."""
+    table = b"".join(struct.pack("<BxxxBxxxII", 0, *entry) for entry in entries)
+    return bytes(446) + table.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def gpt(sector, flags, flaw=b""):
+    """Both copies of a table with four entries on the disk of the target, of 256 KiB."""
+    last = (256 << 10) // sector - 1
+    kind = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4").bytes_le
+    used = (struct.pack("<16s16sQQQ", kind, bytes([n]) * 16, 8 * n, 8 * n + 7, n << 60) + "name".encode("utf-16le")
+            for n in (1, 2))
+    entries = b"".join(entry.ljust(128, b"\0") for entry in used).ljust(512, b"\0")
+    around = -(-512 // sector)
+
+    def header(own, other, at):
+        fields = (b"EFI PART", 1 << 16, 92, 0, 0, own, other, 2 + around, last - around - 1, bytes([9]) * 16, at, 4, 128,
+                  zlib.crc32(entries))
+        made = struct.pack("<8sIIIIQQQQ16sQIII", *fields)
+        return (made[:16] + struct.pack("<I", zlib.crc32(made)) + made[20:]).ljust(sector, b"\0")
+
+    array = entries.ljust(sector * around, b"\0")
+    start = record((0xee, 1, last)).ljust(sector, b"\0") + header(1, last, 2) + array
+    end = array + header(last, 1, last - around)
+    if flaw:
+        start = start.replace(flaw, bytes(len(flaw)), 1)
+    # The target takes the first half of its input for the start.
+    size = max(len(start), len(end))
+    return bytes([flags]) + start.ljust(size, b"\0") + end.rjust(size, b"\0")
+
+
+def tables():
+    for name, sector, large in (("small", 512, 0), ("large", 4096, 1)):
+        write("gpt", name, gpt(sector, large))
+        write("gpt", name + "-corrected", gpt(sector, large | 2))
+        write("gpt", name + "-backup", gpt(sector, large, b"EFI PART"))
+        write("gpt", name + "-unprotected", gpt(sector, large, b"\x55\xaa"))
+    write("mbr", "primary", record((0x83, 8, 8), (7, 16, 8)))
+    write("mbr", "protective", record((0xee, 1, 511), (0x83, 8, 8)))
+    chain = [record((0x83, 90, 9), (0x0f, 1, 80)), record((0x83, 4, 4), (5, 1, 8)), record((0x83, 5, 4), (5, 2, 8)),
+             record((0x83, 6, 4))]
+    write("mbr", "chain", b"".join(chain))
+    write("mbr", "circle", b"".join(chain[:3]) + record((0x83, 6, 4), (5, 1, 8)))
+
+
 def main():
+    tables()
     vectors = json.loads((HERE.parent.parent / "core/tests/vectors/licenses.json").read_text())
     documents("license", vectors["good"] + vectors["bad"])
     documents("revocations", vectors["lists"])

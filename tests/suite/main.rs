@@ -17,4 +17,5 @@ mod live;
 mod power;
 mod recorded;
 mod snapshots;
+mod tables;
 mod tamper;

@@ -1,6 +1,7 @@
 //! What the fuzz targets share: the key ring of the test vectors, and a way past signatures that cannot be guessed.
 
 pub mod disk;
+mod table_disk;
 
 use std::{collections::HashSet, convert::Infallible, sync::LazyLock};
 
@@ -14,6 +15,8 @@ use aegis_core::{
     },
 };
 use serde::Deserialize;
+
+pub use table_disk::Disk;
 
 /// Accepts every signature, so that mutations reach what is behind them. Its digests are real.
 pub struct Anyone;
