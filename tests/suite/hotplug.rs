@@ -9,7 +9,7 @@ use std::path::Path;
 use aegis_tests::{
     Error, TestResult, disk,
     host::iso,
-    vm::{Bus, Drive, Vm},
+    vm::{Bus, Drive, Machine, Vm},
 };
 
 use crate::{install, live};
@@ -68,9 +68,9 @@ fn lose_events(guest: &mut Guest<'_>, storm: &mut Storm, source: &str) -> TestRe
 
 /// The live medium, with a controller for each kind of disk.
 fn machine(report: &Path) -> Result<Vm, Error> {
-    let medium = live::Medium::open(&iso("server")?)?;
-    let machine = medium.machine("hotplug").direct(medium.direct("console=ttyS0"));
-    let mut machine = machine.drive(Drive::disk(report, Bus::Virtio, REPORT));
+    let mut machine = Machine::new("hotplug")
+        .drive(Drive::medium(iso("server")?, Bus::Cdrom).bootable())
+        .drive(Drive::disk(report, Bus::Virtio, REPORT));
     machine = storm::CONTROLLERS.iter().fold(machine, |machine, device| machine.device(device));
     let ports = (0..storm::SLOTS).map(storm::root_port);
     ports.fold(machine, |machine, port| machine.device(&port)).start()

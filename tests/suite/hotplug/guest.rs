@@ -44,7 +44,7 @@ impl<'a> Guest<'a> {
         // The inner shell becomes the watcher, so that its number is the watcher's.
         self.shell.run(&format!(
             "(sh -c 'echo $$ >/run/{name}.pid; exec aegis-installer devices --watch --json {}' \
-             >/run/{name} 2>/run/{name}.err </dev/null; echo $? >/run/{name}.status) &",
+             >/run/{name} 2>/run/{name}.err </dev/null; echo $? >/run/{name}.status) & true",
             options.join(" ")
         ))?;
         self.until(&format!("grep -qs '\"event\":\"ready\"' /run/{name}"))?;
