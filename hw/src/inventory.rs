@@ -137,6 +137,14 @@ pub fn disks_named(
     Ok(found)
 }
 
+/// Compares the serial numbers of disks that were read by [`disks_named`], or before.
+#[cfg(feature = "watch")]
+pub(crate) fn tell_apart(disks: &mut [Disk]) {
+    disks.sort_by(|one, other| one.name.cmp(&other.name));
+    disks.iter_mut().for_each(|disk| disk.told_apart_by = None);
+    warning::find(disks);
+}
+
 /// `None` for a device that vanished while it was read.
 #[cfg(feature = "watch")]
 pub(crate) fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {

@@ -89,38 +89,36 @@ impl Picture {
     ) -> Result<Vec<Change>, Error> {
         let touched = |name: &String| pending.touched.get(name).copied().unwrap_or_default();
         let there = names.iter().filter(|name| pending.lost || !touched(name).gone);
-        let found = inventory::disks_named(tree, there)?;
-        let mut found: BTreeMap<String, Disk> =
-            found.into_iter().map(|disk| (disk.name.clone(), disk)).collect();
+        let mut now = inventory::disks_named(tree, there)?;
+        now.extend(self.disks.values().filter(|disk| !names.contains(&disk.name)).cloned());
+        // A disk that comes can have the serial number of one that is there.
+        inventory::tell_apart(&mut now);
+        let now = now.into_iter().map(|disk| (disk.name.clone(), disk)).collect();
+        let before = std::mem::replace(&mut self.disks, now);
+        let names: BTreeSet<&String> = before.keys().chain(self.disks.keys()).collect();
         let mut changes = Vec::new();
         for name in names {
-            self.replace(&name, found.remove(&name), touched(&name), &mut changes);
+            compare(before.get(name), self.disks.get(name), touched(name), &mut changes);
         }
         // What went makes room for what came.
         changes.sort_by_key(|change| !matches!(change, Change::Removed { .. }));
         Ok(changes)
     }
+}
 
-    fn replace(&mut self, name: &str, found: Option<Disk>, touched: Touched, changes: &mut Vec<Change>) {
-        let before = match &found {
-            Some(disk) => self.disks.insert(name.into(), disk.clone()),
-            None => self.disks.remove(name),
-        };
-        match (before, found.map(Box::new)) {
-            (None, None) => {}
-            (None, Some(disk)) => changes.push(Change::Added { disk }),
-            (Some(before), None) => changes.push(Change::Removed { disk: Box::new(before) }),
-            (Some(before), Some(disk)) if before == *disk => {}
-            (Some(before), Some(disk)) if is_another(&before, &disk, touched) => {
-                changes.push(Change::Removed { disk: Box::new(before) });
-                changes.push(Change::Added { disk });
-            }
-            (Some(before), Some(disk)) => {
-                let what = differences(&before, &disk);
-                changes.push(Change::Changed { disk, what });
-            }
-        }
+fn compare(before: Option<&Disk>, after: Option<&Disk>, touched: Touched, changes: &mut Vec<Change>) {
+    if before == after {
+        return;
     }
+    let boxed = |disk: &Disk| Box::new(disk.clone());
+    if let (Some(before), Some(disk)) = (before, after)
+        && !is_another(before, disk, touched)
+    {
+        changes.push(Change::Changed { disk: boxed(disk), what: differences(before, disk) });
+        return;
+    }
+    changes.extend(before.map(|disk| Change::Removed { disk: boxed(disk) }));
+    changes.extend(after.map(|disk| Change::Added { disk: boxed(disk) }));
 }
 
 /// Whether a name has passed to another disk. The number of the appearance alone does not tell: it changes with the

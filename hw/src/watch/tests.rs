@@ -157,6 +157,21 @@ fn another_disk_under_the_same_name_is_a_removal_and_an_addition() {
 }
 
 #[test]
+fn a_disk_with_the_serial_number_of_another_changes_how_that_is_confirmed() {
+    let mut m = Machine::new(&["sda"]);
+    m.write("sys/devices/pci0/sda/block/sda/serial", "TWIN");
+    m.send("change", "sda", None);
+    assert_eq!(m.after(20), ["-sda", "+sda"], "the serial number is another");
+    m.plug("sdb", 2);
+    m.write("sys/devices/pci0/sdb/block/sdb/serial", "TWIN");
+    m.send("add", "sdb", None);
+    assert_eq!(m.after(20), ["sda told_apart_by", "+sdb"]);
+    m.pull("sdb");
+    m.send("remove", "sdb", None);
+    assert_eq!(m.after(20), ["-sdb", "sda told_apart_by"]);
+}
+
+#[test]
 fn a_card_in_a_reader_is_a_change() {
     let mut m = Machine::new(&["sda"]);
     m.write("sys/devices/pci0/sda/block/sda/size", "4096");

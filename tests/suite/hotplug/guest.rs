@@ -44,7 +44,7 @@ impl<'a> Guest<'a> {
         // The inner shell becomes the watcher, so that its number is the watcher's.
         self.shell.run(&format!(
             "(sh -c 'echo $$ >/run/{name}.pid; exec aegis-installer devices --watch --json {}' \
-             >/run/{name} 2>/run/{name}.err </dev/null; echo $? >/run/{name}.status) & true",
+             >/run/{name} 2>/run/{name}.err </dev/null; echo $? >/run/{name}.status) & disown",
             options.join(" ")
         ))?;
         self.until(&format!("grep -qs '\"event\":\"ready\"' /run/{name}"))?;
@@ -122,9 +122,10 @@ impl<'a> Guest<'a> {
     fn fresh(&mut self) -> Result<Picture, Failure> {
         self.shell.run("aegis-installer devices --json >/run/fresh")?;
         let text = self.file("/run/fresh")?;
-        let list = json(&text)?;
-        let entries = list.as_array().ok_or_else(|| Failure::new(format!("no list: {text}")))?;
-        Ok(entries.iter().filter_map(|entry| Some((name(entry)?, entry.clone()))).collect())
+        let inventory = json(&text)?;
+        let entries =
+            inventory["disks"].as_array().ok_or_else(|| Failure::new(format!("no list: {text}")))?;
+        Ok(entries.iter().filter_map(|entry| Some((name(entry)?, without_counters(entry)))).collect())
     }
 
     /// Serial numbers of the disks that came by hotplug, in order.
@@ -167,7 +168,7 @@ fn picture(events: &[Value]) -> Picture {
     let mut disks = Picture::new();
     for event in events {
         let Some(name) = name(event) else { continue };
-        let mut entry = event.clone();
+        let mut entry = without_counters(event);
         if let Some(fields) = entry.as_object_mut() {
             fields.remove("event");
             fields.remove("what");
@@ -178,6 +179,15 @@ fn picture(events: &[Value]) -> Picture {
         };
     }
     disks
+}
+
+/// The entry of a disk without the number of its failed commands, which grows without an event.
+fn without_counters(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    if let Some(disk) = entry["disk"].as_object_mut() {
+        disk.remove("io_errors");
+    }
+    entry
 }
 
 fn name(entry: &Value) -> Option<String> {
