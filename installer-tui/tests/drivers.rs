@@ -87,8 +87,11 @@ impl Machine {
         all.iter().find(|asked| asked["source"] == source).unwrap_or_else(|| panic!("{card:#}")).clone()
     }
 
+    /// What is shown of the card, without the breaks of lines that are too long for a terminal.
     fn text(&self, environment: &[(&str, &str)]) -> String {
-        String::from_utf8(self.run(environment, &[]).stdout).unwrap()
+        let text = String::from_utf8(self.run(environment, &[]).stdout).unwrap();
+        let (_machine, card) = text.split_once("\n\n").unwrap();
+        card.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -102,9 +105,9 @@ fn a_card_whose_encoder_was_opened() {
     let text = machine.text(&[]);
     assert_eq!(
         text,
-        "0000:01:00.0  10de:2684\n    driver nvidia, memory 24.0 GiB\n    chip AD102, Ada; best driver: open\n    \
+        "0000:01:00.0 10de:2684 driver nvidia, memory 24.0 GiB chip AD102, Ada; best driver: open \
          encoder ready, confirmed by probe (NVENC); 2 encode h264, h264-444, hevc, hevc-10, hevc-444, hevc-b, av1, \
-         av1-10\n    at most 8 sessions in the system (driver 550, 2024-01)\n"
+         av1-10 at most 8 sessions in the system (driver 550, 2024-01)"
     );
     let card = machine.card(&[]);
     assert_eq!(card["encoder"]["evidence"], json!({ "by": "probe", "source": "nvenc" }));
@@ -146,7 +149,7 @@ fn the_driver_wins_against_the_table() {
     let expected = json!([{ "about": "encoder", "table": "1-3", "found": "none" }]);
     assert_eq!(none["encoder"]["disagreements"], expected);
     let engines = machine.text(&[("FAKE_NVENC", "engines")]);
-    assert!(engines.contains("    engines: the table says 1-3, found 9\n"), "{engines}");
+    assert!(engines.contains(" engines: the table says 1-3, found 9"), "{engines}");
     // An H200 has no encoder, whatever NVML has for a number.
     let machine = Machine::new("0x10de", "0x2335", "nvidia");
     machine.compile("nvml.c", "libnvidia-ml.so.1", &[]);
