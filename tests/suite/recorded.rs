@@ -40,9 +40,16 @@ fn a_machine_with_usb_and_virtio_is_recorded() -> TestResult {
     record("qemu-usb-virtio", &machine, "sda", "vda")
 }
 
-fn empty(directory: &Path, bus: Bus, serial: &str) -> Result<Drive, Error> {
+/// A disk with one partition in an MBR; the live system has no program that makes tables.
+fn drive(directory: &Path, bus: Bus, serial: &str) -> Result<Drive, Error> {
     let file = directory.join(serial);
-    fs::write(&file, []).map_err(Error::io("write", &file))?;
+    let mut sector = [0u8; 512];
+    // Type 0x83, from sector 2048 on, 131072 sectors.
+    sector[450] = 0x83;
+    sector[454..458].copy_from_slice(&2048u32.to_le_bytes());
+    sector[458..462].copy_from_slice(&131_072u32.to_le_bytes());
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(&file, sector).map_err(Error::io("write", &file))?;
     disk::set_size(&file, 256 << 20)?;
     Ok(Drive::disk(&file, bus, serial))
 }
@@ -52,9 +59,8 @@ fn record(name: &str, machine: &Machine, first: &str, second: &str) -> TestResul
     let mut vm = machine.start()?;
     live::reach_installer(&mut vm)?;
     let mut shell = live::root_shell(&mut vm)?;
-    // A table with a file system, and a file system without a table.
-    shell.run(&format!("printf 'label: gpt\\n,64M\\n,,L\\n' | sfdisk -q /dev/{first} && udevadm settle"))?;
-    shell.run(&format!("mkfs.ext4 -q -L data /dev/{first}1 && mkfs.ext4 -q -L whole /dev/{second}"))?;
+    // A file system in a partition, and one in place of a table.
+    shell.run(&format!("mkfs.ext4 -q -L data /dev/{first}1 && mkfs.ext4 -q -F -L whole /dev/{second}"))?;
     shell.run(&format!("udevadm settle; mkdir /tmp/m && mount /dev/{second} /tmp/m"))?;
     shell.run("aegis-installer hardware --save /tmp/this.machine")?;
     let (status, output) = shell.status("aegis-installer hardware --save /tmp/this.machine", patience(60))?;

@@ -95,12 +95,14 @@ impl Line {
         };
         let before = format!("if=none,id=drive{number},format=raw{writes},file=");
         self.path("-drive", &before, &drive.file, "");
+        // Each port of the AHCI controller takes one drive, and QEMU alone would put the second beside the first.
+        let port = format!(",bus=ide.{number}");
         let (model, extra) = match drive.bus {
-            Bus::Cdrom => ("ide-cd", ""),
+            Bus::Cdrom => ("ide-cd", port.as_str()),
             Bus::UsbStick => ("usb-storage", ",bus=usb.0,removable=on"),
             Bus::Virtio => ("virtio-blk-pci", ""),
             Bus::Nvme => ("nvme", ""),
-            Bus::Sata => ("ide-hd", ""),
+            Bus::Sata => ("ide-hd", port.as_str()),
         };
         let index = boot_index.map(|index| format!(",bootindex={index}")).unwrap_or_default();
         let device = format!("{model},drive=drive{number},serial={}{extra}{index}", drive.serial);
@@ -124,6 +126,7 @@ mod tests {
             "if=none,id=drive0,format=raw,snapshot=on,file=/a,,b.iso",
             "usb-storage,drive=drive0,serial=AEGISMEDIUM,bus=usb.0,removable=on,bootindex=1",
             "if=none,id=drive1,format=raw,media=cdrom,readonly=on,file=/c.iso",
+            "ide-cd,drive=drive1,serial=AEGISMEDIUM,bus=ide.1",
             "if=none,id=drive2,format=raw,file=/d.img",
             "nvme,drive=drive2,serial=N1",
         ] {
