@@ -20,7 +20,7 @@ const SERIALS: [&str; 3] = ["AEGISMEDIUM", "RECORDED0001", "RECORDED0002"];
 fn a_machine_with_sata_and_nvme_is_recorded() -> TestResult {
     let directory = tempfile::tempdir().map_err(Error::io("create", "a directory"))?;
     let machine = Medium::of_edition("server")?.machine("qemu-sata-nvme");
-    let machine = machine.drive(empty(directory.path(), Bus::Sata, SERIALS[1])?).drive(empty(
+    let machine = machine.drive(drive(directory.path(), Bus::Sata, SERIALS[1])?).drive(drive(
         directory.path(),
         Bus::Nvme,
         SERIALS[2],
@@ -32,7 +32,7 @@ fn a_machine_with_sata_and_nvme_is_recorded() -> TestResult {
 fn a_machine_with_usb_and_virtio_is_recorded() -> TestResult {
     let directory = tempfile::tempdir().map_err(Error::io("create", "a directory"))?;
     let machine = Medium::of_edition("server")?.machine("qemu-usb-virtio");
-    let machine = machine.drive(empty(directory.path(), Bus::UsbStick, SERIALS[1])?).drive(empty(
+    let machine = machine.drive(drive(directory.path(), Bus::UsbStick, SERIALS[1])?).drive(drive(
         directory.path(),
         Bus::Virtio,
         SERIALS[2],
