@@ -99,7 +99,7 @@ fn nodes(shell: &mut Shell<'_>) -> Result<Vec<String>, Failure> {
     let list: Value = serde_json::from_str(&shell.run("aegis-installer devices --json")?)
         .map_err(|error| Failure::new(format!("devices: {error}")))?;
     let node = |serial: &str| {
-        let disks = list.as_array().into_iter().flatten();
+        let disks = list["disks"].as_array().into_iter().flatten();
         let found = disks.map(|entry| &entry["disk"]).find(|disk| disk["serial"] == serial);
         found.and_then(|disk| disk["node"].as_str()).map(Into::into)
     };
