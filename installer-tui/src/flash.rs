@@ -16,6 +16,7 @@ pub mod image;
 pub mod outcome;
 pub mod plan;
 mod readback;
+pub mod risk;
 mod run;
 pub mod sums;
 pub mod verify;

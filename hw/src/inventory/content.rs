@@ -1,6 +1,6 @@
 //! What is on disks and partitions, and who says so.
 
-use std::{collections::BTreeMap, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt};
+use std::{collections::BTreeMap, fmt, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt};
 
 use aegis_core::probe;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::disk::DeviceNumber;
 use crate::{
     content::{self, Identified},
     error::Error,
-    text::reported,
+    text::{Shown, reported},
     tree::Tree,
     units::Bytes,
 };
@@ -27,6 +27,21 @@ pub struct Content {
     pub version: Option<String>,
     /// Who says so.
     pub source: Source,
+}
+
+/// For people: what it is, and its name.
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind.as_str() {
+            "crypto_LUKS" => "LUKS encryption",
+            "LVM2_member" => "LVM member",
+            "linux_raid_member" => "RAID member",
+            "BitLocker" => "BitLocker encryption",
+            other => other,
+        };
+        write!(f, "{}", Shown(kind))?;
+        self.label.as_deref().map_or(Ok(()), |label| write!(f, " \"{}\"", Shown(label)))
+    }
 }
 
 /// Who says what is on a device.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use aegis_hw::{
     Bytes,
-    inventory::{Content, Disk, Inventory, Kind, Partition, Volume},
+    inventory::{Disk, Inventory, Kind, Partition, Volume},
     text::Shown,
 };
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ fn disk(page: &mut Page, disk: &Disk, medium: &BTreeSet<String>) {
     page.row(&format!("{name}{}{:<8}", column(&size, SIZE), disk.transport), &model);
     page.wrapped("  ", &facts(disk));
     if let Some(content) = &disk.content {
-        page.wrapped("  holds    ", &describe(content));
+        page.wrapped("  holds    ", &content.to_string());
     }
     for one in &disk.partitions {
         partition(page, one);
@@ -150,26 +150,11 @@ fn facts(disk: &Disk) -> String {
 }
 
 fn partition(page: &mut Page, partition: &Partition) {
-    let content = match &partition.content {
-        Some(content) => describe(content),
-        None => String::new(),
-    };
+    let content = partition.content.as_ref().map(ToString::to_string).unwrap_or_default();
     let label = partition.label.as_deref().map(|label| format!("({})", Shown(label))).unwrap_or_default();
     let rest = [content, label].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
     let name = column(&format!("  {}", Shown(&partition.name)), NAME + 2);
     page.wrapped(&format!("{name}{}", column(&partition.size.to_string(), SIZE)), &rest);
-}
-
-fn describe(content: &Content) -> String {
-    let label = content.label.as_deref().map(|label| format!(" \"{}\"", Shown(label))).unwrap_or_default();
-    let kind = match content.kind.as_str() {
-        "crypto_LUKS" => "LUKS encryption",
-        "LVM2_member" => "LVM member",
-        "linux_raid_member" => "RAID member",
-        "BitLocker" => "BitLocker encryption",
-        other => other,
-    };
-    format!("{}{label}", Shown(kind))
 }
 
 fn volume(page: &mut Page, volume: &Volume) {
@@ -189,7 +174,7 @@ fn volume(page: &mut Page, volume: &Volume) {
         Kind::Mapper | Kind::Disk | Kind::Other | Kind::Hidden => "mapped".into(),
     };
     let mut facts = vec![kind];
-    facts.extend(volume.content.as_ref().map(describe));
+    facts.extend(volume.content.as_ref().map(ToString::to_string));
     facts.extend((!volume.below.is_empty()).then(|| format!("on {}", Shown(&volume.below.join(", ")))));
     facts.extend(volume.mounts.iter().map(|at| format!("mounted at {}", Shown(at))));
     facts.extend(volume.swap.then(|| "swap space".into()));

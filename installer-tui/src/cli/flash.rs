@@ -152,6 +152,10 @@ impl<'a> Lines<'a> {
             return true;
         }
         let Event { phase, bytes, total, rate, eta, waits, .. } = event;
+        // The end is told with what it ended as.
+        if matches!(phase, Phase::Complete | Phase::Failed) {
+            return true;
+        }
         let tenth = total.and_then(|total| bytes.saturating_mul(10).checked_div(total));
         // Where the end is not known, a line for each gibibyte.
         let step = tenth.unwrap_or(bytes >> 30);

@@ -186,6 +186,10 @@ fn watch(
     loop {
         match outcomes.recv_timeout(INTERVAL) {
             Ok((device, outcome)) => {
+                if !observer(ended_event(device, seq, &outcome)) {
+                    watching.stop.store(true, Ordering::Relaxed);
+                }
+                seq += 1;
                 ended[device] = Some(outcome);
                 continue;
             }
@@ -205,6 +209,16 @@ fn watch(
     }
     let lost = || Outcome::NotBootable(Failure::Cancelled);
     ended.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+}
+
+/// The last report about a device.
+fn ended_event(device: usize, seq: u64, outcome: &Outcome) -> Event {
+    let total = match outcome {
+        Outcome::Complete { length, .. } => Some(*length),
+        _ => None,
+    };
+    let bytes = total.unwrap_or(0);
+    Event { device, seq, phase: outcome.phase(), bytes, total, rate: 0, eta: None, waits: None }
 }
 
 impl Seen {

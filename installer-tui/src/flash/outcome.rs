@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use aegis_core::hex::Digest;
+use aegis_core::{hex::Digest, report::exit};
 use aegis_hw::Bytes;
 use serde::Serialize;
 
@@ -20,6 +20,10 @@ pub enum Phase {
     Verify,
     /// The first mebibyte is written, flushed and compared.
     Finish,
+    /// It holds the image. Nothing more is done to it.
+    Complete,
+    /// It does not hold the image. Nothing more is done to it.
+    Failed,
 }
 
 impl fmt::Display for Phase {
@@ -30,6 +34,8 @@ impl fmt::Display for Phase {
             Self::Flush => "flushing",
             Self::Verify => "verifying",
             Self::Finish => "finishing",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
         })
     }
 }
@@ -169,6 +175,48 @@ pub enum Outcome {
     Untouched(Failure),
     /// Its former content is gone, and it does not look like a medium.
     NotBootable(Failure),
+}
+
+impl Outcome {
+    /// Why the image is not on it; `None` when it is.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Complete { .. } => None,
+            Self::Untouched(failure) | Self::NotBootable(failure) => Some(failure),
+        }
+    }
+
+    /// The phase that it ends in.
+    pub const fn phase(&self) -> Phase {
+        match self.failure() {
+            None => Phase::Complete,
+            Some(_) => Phase::Failed,
+        }
+    }
+}
+
+/// What is on the device now, as a clause; a failure itself is told apart from it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete { length, sha256, ms, .. } => {
+                let rate = Bytes(length.saturating_mul(1000) / (*ms).max(1));
+                let (length, seconds, tenth) = (Bytes(*length), ms / 1000, ms % 1000 / 100);
+                write!(
+                    f,
+                    "complete and read back, {length} in {seconds}.{tenth} s ({rate}/s), SHA-256 {sha256}"
+                )
+            }
+            Self::Untouched(_) => f.write_str("not changed"),
+            Self::NotBootable(_) => f.write_str("its former content is gone, and it does not start"),
+        }
+    }
+}
+
+/// The exit code of a session with these ends: only when every device is complete, it went well.
+pub fn exit_code(outcomes: &[Outcome]) -> u8 {
+    let complete = !outcomes.is_empty() && outcomes.iter().all(|outcome| outcome.failure().is_none());
+    if complete { exit::OK } else { exit::FAILED }
 }
 
 /// A report about one device.

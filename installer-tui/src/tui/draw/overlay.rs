@@ -31,7 +31,10 @@ const ASCII: border::Set<'_> = border::Set {
 pub(super) fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     match &state.overlay {
         None => {}
-        Some(Overlay::Help { scroll }) => draw_help(state, *scroll, theme, frame, area),
+        Some(Overlay::Help { scroll }) => {
+            let place = state.screen.place();
+            help(place.title(), help::text(place), *scroll, theme, frame, area);
+        }
         Some(Overlay::Leave { at }) => draw_leave(state, *at, theme, frame, area),
     }
 }
@@ -58,11 +61,10 @@ fn box_width(area: Rect) -> u16 {
     area.width.saturating_sub(4).min(64)
 }
 
-fn draw_help(state: &State, scroll: usize, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let place = state.screen.place();
-    let text = format!("{}\n\n{}", help::text(place), help::KEYS);
-    let lines = wrap(&text, box_width(area));
-    let inner = open_box(&format!("Help: {}", place.title()), lines.len(), theme, frame, area);
+/// Shows an explanation, from one of its lines on.
+pub(crate) fn help(place: &str, text: &str, scroll: usize, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let lines = wrap(&format!("{text}\n\n{}", help::KEYS), box_width(area));
+    let inner = open_box(&format!("Help: {place}"), lines.len(), theme, frame, area);
     let first = scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
     let hidden = lines.len() - first > usize::from(inner.height);
     let mut shown: Vec<Line<'_>> = lines.into_iter().skip(first).map(Line::from).collect();
@@ -83,10 +85,21 @@ fn draw_leave(state: &State, at: usize, theme: Theme, frame: &mut Frame<'_>, are
         Screen::Done(_) => ("Leave?", "What now?"),
         _ => ("Leave?", "Nothing has been written to a disk."),
     };
+    let choices: Vec<&str> = state.leave_choices().into_iter().map(|(_, name)| name).collect();
+    question((title, text), (&choices, at), theme, frame, area);
+}
+
+/// Asks a question with a title and several answers, one of which is marked.
+pub(crate) fn question(
+    (title, text): (&str, &str),
+    (choices, at): (&[&str], usize),
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let mut lines: Vec<Line<'_>> = wrap(text, box_width(area)).into_iter().map(Line::from).collect();
-    let choices = state.leave_choices();
     let first = lines.len();
-    for (i, (_, name)) in choices.iter().enumerate() {
+    for (i, name) in choices.iter().enumerate() {
         let (mark, style) =
             if i == at { ("> ", theme.focus()) } else { ("  ", ratatui::style::Style::new()) };
         lines.push(Line::from(Span::styled(format!("{mark}{name} "), style)));

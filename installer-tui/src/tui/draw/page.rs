@@ -12,16 +12,16 @@ use crate::tui::theme::Theme;
 
 /// The body of a screen.
 #[derive(Default)]
-pub(super) struct Page {
-    pub(super) head: Vec<Line<'static>>,
-    pub(super) rows: Vec<Line<'static>>,
-    pub(super) tail: Vec<Line<'static>>,
+pub(crate) struct Page {
+    pub(crate) head: Vec<Line<'static>>,
+    pub(crate) rows: Vec<Line<'static>>,
+    pub(crate) tail: Vec<Line<'static>>,
     /// First and last row that must be visible.
-    pub(super) focus: (usize, usize),
+    pub(crate) focus: (usize, usize),
     /// Where the cursor is, relative to a row.
-    pub(super) cursor: Option<(usize, u16)>,
+    pub(crate) cursor: Option<(usize, u16)>,
     /// Where the cursor is when it is in the fixed lines below.
-    pub(super) tail_cursor: Option<usize>,
+    pub(crate) tail_cursor: Option<usize>,
     width: u16,
 }
 
@@ -29,33 +29,33 @@ pub(super) struct Page {
 const LEAST_ROWS: usize = 3;
 
 impl Page {
-    pub(super) fn new(width: u16) -> Self {
+    pub(crate) fn new(width: u16) -> Self {
         Self { width, ..Self::default() }
     }
 
     /// Adds text above, with an empty line below it.
-    pub(super) fn head(&mut self, text: &str, style: Style) {
+    pub(crate) fn head(&mut self, text: &str, style: Style) {
         self.head.extend(styled(text, self.width, style));
         self.head.push(Line::default());
     }
 
     /// Adds text below.
-    pub(super) fn tail(&mut self, text: &str, style: Style) {
+    pub(crate) fn tail(&mut self, text: &str, style: Style) {
         self.tail.extend(styled(text, self.width, style));
     }
 
     /// Adds text that scrolls.
-    pub(super) fn row(&mut self, text: &str, style: Style) {
+    pub(crate) fn row(&mut self, text: &str, style: Style) {
         self.rows.push(Line::from(Span::styled(cut(text, self.width), style)));
     }
 
     /// Adds text that scrolls, over as many rows as it needs.
-    pub(super) fn rows(&mut self, text: &str, style: Style) {
+    pub(crate) fn rows(&mut self, text: &str, style: Style) {
         self.rows.extend(styled(text, self.width, style));
     }
 
     /// Draws and returns the place of the cursor.
-    pub(super) fn draw(mut self, theme: Theme, frame: &mut Frame<'_>, area: Rect) -> Option<Position> {
+    pub(crate) fn draw(mut self, theme: Theme, frame: &mut Frame<'_>, area: Rect) -> Option<Position> {
         let height = usize::from(area.height);
         let least = LEAST_ROWS.min(self.rows.len());
         self.tail.truncate(height.saturating_sub(least));
@@ -118,7 +118,7 @@ fn styled(text: &str, width: u16, style: Style) -> Vec<Line<'static>> {
 
 /// Breaks text into lines of at most `width` columns, at spaces where there are some. Lines that continue one
 /// are indented like it.
-pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: u16) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let words = paragraph.trim_start_matches(' ');
@@ -150,7 +150,7 @@ fn wrap_words(words: &str, indent: &str, width: usize, lines: &mut Vec<String>) 
 }
 
 /// Shortens in the middle, where the least is lost: both model and serial number stay readable.
-pub(super) fn cut(text: &str, width: u16) -> String {
+pub(crate) fn cut(text: &str, width: u16) -> String {
     let width = usize::from(width);
     let count = text.chars().count();
     if count <= width || width < 8 {

@@ -14,6 +14,7 @@ use crate::{
         screen::{Choose, Consent, DiskChoice, Done, FormScreen, Review, Screen, Work},
         state::State,
         theme::Theme,
+        world::Candidate,
     },
 };
 
@@ -114,26 +115,14 @@ fn disk(page: &mut Page, screen: &DiskChoice, state: &State, theme: Theme) {
     if state.world.disks.is_empty() {
         page.rows("No disk was found. Connect one and press F5.", Style::new());
     }
-    for (i, candidate) in state.world.disks.iter().enumerate() {
+    for (i, disk) in state.world.disks.iter().enumerate() {
         let first = page.rows.len();
-        let usable = candidate.refusals.is_empty();
         let marked = screen.at == Some(i);
-        let style = match (marked, usable) {
-            (true, _) => theme.focus(),
-            (false, true) => theme.strong(),
-            (false, false) => theme.refused(),
+        let lost = match disk.refusals.is_empty() && !disk.target.lost.is_empty() {
+            true => vec![format!("has {}", disk.target.lost.join(", "))],
+            false => Vec::new(),
         };
-        let mark = if marked { "> " } else { "  " };
-        let word = if usable { "" } else { " (not available)" };
-        page.row(&format!("{mark}{}{word} ", candidate.model), style);
-        let plain = if usable { Style::new() } else { theme.refused() };
-        page.rows(&format!("    {}", candidate.details), plain);
-        for reason in &candidate.refusals {
-            page.rows(&format!("    - {reason}"), plain);
-        }
-        if usable && !candidate.target.lost.is_empty() {
-            page.rows(&format!("    has {}", candidate.target.lost.join(", ")), plain);
-        }
+        candidate(page, disk, if marked { "> " } else { "  " }, marked, &lost, theme);
         if marked {
             page.focus = (first, page.rows.len() - 1);
             page.cursor = Some((first, 0));
@@ -142,6 +131,29 @@ fn disk(page: &mut Page, screen: &DiskChoice, state: &State, theme: Theme) {
     if let Some(notice) = screen.notice {
         page.tail(notice, theme.strong());
     }
+}
+
+/// A disk of a list: its name behind a mark, what is known of it, the reasons against it or what is on it.
+pub(crate) fn candidate(
+    page: &mut Page,
+    candidate: &Candidate,
+    mark: &str,
+    focused: bool,
+    holds: &[String],
+    theme: Theme,
+) {
+    let usable = candidate.refusals.is_empty();
+    let style = match (focused, usable) {
+        (true, _) => theme.focus(),
+        (false, true) => theme.strong(),
+        (false, false) => theme.refused(),
+    };
+    let word = if usable { "" } else { " (not available)" };
+    page.row(&format!("{mark}{}{word} ", candidate.model), style);
+    let plain = if usable { Style::new() } else { theme.refused() };
+    page.rows(&format!("    {}", candidate.details), plain);
+    candidate.refusals.iter().for_each(|reason| page.rows(&format!("    - {reason}"), plain));
+    holds.iter().for_each(|line| page.rows(&format!("    {line}"), plain));
 }
 
 fn review(page: &mut Page, screen: &Review, theme: Theme) {
@@ -163,9 +175,17 @@ fn consent(page: &mut Page, screen: &Consent, theme: Theme, width: u16) {
     let lost = if target.lost.is_empty() { "Everything on it".into() } else { target.lost.join(", ") };
     page.head(&format!("{lost} will be lost. This cannot be undone."), Style::new());
     page.rows(&format!("To go on, type {}", target.token), theme.strong());
+    entry(page, &screen.typed, screen.cursor, theme, width);
+    if screen.wrong {
+        page.tail("! That is something else. Nothing has been written.", theme.danger());
+    }
+}
+
+/// A line to type into, which has the focus. A long text is moved so that the cursor stays visible.
+pub(crate) fn entry(page: &mut Page, typed: &str, cursor: usize, theme: Theme, width: u16) {
     let room = usize::from(width).saturating_sub(2);
-    let skipped = (screen.cursor + 1).saturating_sub(room);
-    let text: String = screen.typed.chars().skip(skipped).take(room).collect();
+    let skipped = (cursor + 1).saturating_sub(room);
+    let text: String = typed.chars().skip(skipped).take(room).collect();
     let row = page.rows.len();
     page.rows.push(Line::from(vec![
         Span::raw("["),
@@ -173,10 +193,7 @@ fn consent(page: &mut Page, screen: &Consent, theme: Theme, width: u16) {
         Span::raw("]"),
     ]));
     page.focus = (row, row);
-    page.cursor = Some((row, u16::try_from(1 + screen.cursor - skipped).unwrap_or(u16::MAX)));
-    if screen.wrong {
-        page.tail("! That is something else. Nothing has been written.", theme.danger());
-    }
+    page.cursor = Some((row, u16::try_from(1 + cursor - skipped).unwrap_or(u16::MAX)));
 }
 
 fn work(page: &mut Page, screen: &Work, theme: Theme, width: u16) {
@@ -208,7 +225,8 @@ fn work(page: &mut Page, screen: &Work, theme: Theme, width: u16) {
     page.tail.push(Line::from(cut(&text, width)));
 }
 
-fn bar(bytes: u64, total: u64, theme: Theme, width: u16) -> String {
+/// A bar with the share in per cent behind it, in so many columns.
+pub(crate) fn bar(bytes: u64, total: u64, theme: Theme, width: u16) -> String {
     let (full, empty) = theme.bar();
     let cells = u64::from(width.saturating_sub(6));
     let share = |of: u64| u128::from(bytes.min(total)) * u128::from(of) / u128::from(total.max(1));
