@@ -14,10 +14,10 @@ use aegis_editions::spec::{DISK_DATA_MIB, DISK_FIXED_MIB};
 use aegis_hw::{
     Bytes,
     inventory::Disk,
-    tables::{Layout, PartitionPlan},
+    tables::{DiskFacts, Layout, PartitionPlan},
     target::Identity,
     text::Shown,
-    units::MIB,
+    units::{MIB, SectorSize},
 };
 use serde::Serialize;
 
@@ -83,14 +83,25 @@ pub struct TargetDisk {
     pub lost: Vec<String>,
     /// What must still be true when it is opened.
     pub identity: Identity,
+    /// Bytes that it likes to be written at once; zero where it does not say.
+    pub optimal_io: Bytes,
+    /// Bytes from its start to the first aligned sector.
+    pub alignment_offset: Bytes,
 }
 
 impl TargetDisk {
     /// From the inventory.
     pub fn of_disk(disk: &Disk) -> Self {
         let lost = disk.partitions.iter().map(|p| format!("{} ({})", p.name, p.size)).collect();
-        let (token, identity) = (disk.confirm_token(), disk.identity());
-        Self { path: disk.node.clone(), description: disk.summary(), token, lost, identity }
+        Self {
+            path: disk.node.clone(),
+            description: disk.summary(),
+            token: disk.confirm_token(),
+            lost,
+            identity: disk.identity(),
+            optimal_io: Bytes(disk.optimal_io.into()),
+            alignment_offset: Bytes(disk.alignment_offset.into()),
+        }
     }
 
     /// A regular file, confirmed by its name.
@@ -98,7 +109,20 @@ impl TargetDisk {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let description = format!("file {}, {size}", Shown(&path.to_string_lossy()));
         let identity = Identity { diskseq: None, size, sector_size };
-        Self { path, description, token: Shown(&name).to_string(), lost: Vec::new(), identity }
+        let (optimal_io, alignment_offset) = (Bytes(0), Bytes(0));
+        let token = Shown(&name).to_string();
+        Self { path, description, token, lost: Vec::new(), identity, optimal_io, alignment_offset }
+    }
+
+    /// What a partition plan needs to know of it.
+    fn facts(&self) -> Result<DiskFacts, Error> {
+        let Identity { size, sector_size, .. } = self.identity;
+        Ok(DiskFacts {
+            size,
+            sector_size: SectorSize::try_from(sector_size)?,
+            optimal_io: self.optimal_io,
+            alignment_offset: self.alignment_offset,
+        })
     }
 }
 
@@ -160,7 +184,7 @@ pub fn plan(
         return Err(Error::Disk(aegis_hw::Error::TooSmall { size, needed: minimum(source) }));
     }
     let sector_size = target.identity.sector_size;
-    let partitions = PartitionPlan::new(seed.install, size, sector_size, &layout(source))?;
+    let partitions = PartitionPlan::on(seed.install, target.facts()?, &layout(source))?;
     let image = listed(source, path::IMAGE)?;
     partitions.check_fits(Role::RootA, Bytes(image.size + TRAILER_SIZE as u64))?;
     let trailer =

@@ -308,6 +308,25 @@ fn a_selector_must_match_exactly_one_disk() {
 }
 
 #[test]
+fn partitions_begin_where_the_disk_likes_them() {
+    let fixture = Fixture::new();
+    let (grain, offset) = (3 << 19, 3584);
+    fixture.fake_disk("vda", 8 * GIB, "aligned");
+    fixture.alignment("vda", grain, offset);
+    let answers = fixture.answers(&[("hostname = ", "disk.serial = \"aligned\"\nhostname = ")]);
+    let mut command = fixture.program();
+    let output = command.arg("install").arg("--answers").arg(answers).args(["--plan", "--json"]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = plan["partitions"]["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 5);
+    for entry in entries {
+        assert_eq!(entry["first"].as_u64().unwrap() * 512 % grain, offset, "{entry}");
+    }
+}
+
+#[test]
 fn the_disk_of_the_medium_is_refused() {
     let fixture = Fixture::new();
     fixture.fake_disk("vda", 8 * GIB, "stick");

@@ -205,12 +205,24 @@ impl Blocks {
     }
 }
 
+impl Block {
+    /// A loop device without a file, of which machines have many.
+    fn idle(name: &str, directory: String, kind: Kind) -> Self {
+        let (partitions, slaves, holders) = Default::default();
+        Self { name: name.into(), directory, kind, device: None, label: None, partitions, slaves, holders }
+    }
+}
+
 fn read_block(tree: &Tree, name: &str) -> Option<Block> {
     let directory = tree.real(&format!("/sys/block/{name}")).ok()?;
+    let kind = kind(tree, &directory, name);
+    if kind == (Kind::Loop { file: None }) {
+        return Some(Block::idle(name, directory, kind));
+    }
     let names = |what: &str| tree.list(&format!("{directory}/{what}")).unwrap_or_default();
     let label = tree.text(&format!("{directory}/dm/name"));
     Some(Block {
-        kind: kind(tree, &directory, name),
+        kind,
         device: tree.text(&format!("{directory}/dev")).as_deref().and_then(DeviceNumber::parse),
         label,
         partitions: partitions(tree, &directory, name),
@@ -223,6 +235,11 @@ fn read_block(tree: &Tree, name: &str) -> Option<Block> {
 
 fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
     let file = |file: &str| format!("{directory}/{file}");
+    let text = |name: &str| tree.text(&file(name));
+    // Whatever else a driver calls its devices, these are the loop driver's.
+    if name.starts_with("loop") {
+        return Kind::Loop { file: text("loop/backing_file") };
+    }
     // Only disks and drives have a device behind them.
     if tree.exists(&file("device")) {
         let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
@@ -243,7 +260,6 @@ fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
             _ => Kind::Mapper,
         };
     }
-    let text = |name: &str| tree.text(&file(name));
     match name {
         _ if tree.exists(&file("dm")) => Kind::Mapper,
         _ if tree.exists(&file("md")) => Kind::Raid {
@@ -252,7 +268,6 @@ fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
             members: tree.number(&file("md/raid_disks")),
             degraded: tree.number(&file("md/degraded")),
         },
-        _ if name.starts_with("loop") => Kind::Loop { file: text("loop/backing_file") },
         _ if name.starts_with("zram") || name.starts_with("ram") => Kind::Memory,
         _ => Kind::Other,
     }

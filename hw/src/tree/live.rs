@@ -64,7 +64,8 @@ impl Roots {
     }
 
     pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        // Most files are one page of sysfs, so one read and one that finds the end.
+        // Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
+        let whole_at_once = path.starts_with("/sys/");
         let mut file = open(&self.physical(path))?;
         let mut bytes = vec![0; 4096];
         let mut length = 0;
@@ -72,8 +73,11 @@ impl Roots {
             match file.read(&mut bytes[length..]) {
                 Ok(0) => break,
                 Ok(count) => length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
+            }
+            if whole_at_once && length < bytes.len() {
+                break;
             }
             if length > READ_LIMIT {
                 return Err(io::Error::from_raw_os_error(libc::EFBIG));

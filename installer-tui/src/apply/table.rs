@@ -43,29 +43,17 @@ pub(super) fn write(plan: &InstallPlan, source: &Source, target: &dyn Target) ->
     let code = if plan.bios_loader { Some(write_bios_loader(plan, source, target)?) } else { None };
     let table = tables::encode(&plan.partitions.table()?, code)?;
     let Some((boot_sector, tables)) = table.regions.split_last() else { return Ok(()) };
-    for region in tables {
-        target.write_at(region.offset, &region.bytes)?;
-        // Each part is on the disk before the next one, so that a power cut leaves no boot sector without a table.
-        target.sync()?;
-    }
-    tables.iter().try_for_each(|region| read_back(region, target))?;
-    target.write_at(boot_sector.offset, &boot_sector.bytes)?;
-    if let Err(error) = target.sync().map_err(Error::Disk).and_then(|()| read_back(boot_sector, target)) {
+    // Each part is on the disk before the next one, so that a power cut leaves no boot sector without a table.
+    tables.iter().try_for_each(|region| region.write_to(target))?;
+    if let Err(error) = boot_sector.write_to(target) {
         // The first error is the one to tell; a disk that fails here can refuse this as well.
         let _ = target.write_at(boot_sector.offset, &ZEROS[..boot_sector.bytes.len()]);
         let _ = target.sync();
-        return Err(error);
+        return Err(error.into());
     }
     // Without it the kernel shows the old partitions until the restart that follows anyway.
     let _ = target.reread_table();
     Ok(())
-}
-
-fn read_back(region: &Region, target: &dyn Target) -> Result<(), Error> {
-    target.forget_cache()?;
-    let mut found = vec![0; region.bytes.len()];
-    target.read_at(region.offset, &mut found)?;
-    super::slot::compare(region.name, &region.bytes, &found)
 }
 
 fn write_bios_loader(plan: &InstallPlan, source: &Source, target: &dyn Target) -> Result<[u8; 440], Error> {
@@ -73,9 +61,6 @@ fn write_bios_loader(plan: &InstallPlan, source: &Source, target: &dyn Target) -
     let lba = start / u64::from(plan.partitions.sector_size);
     let core = patch_core(&source.read_verified(path::BIOS_CORE)?, lba)?;
     plan.partitions.check_fits(Role::BiosBoot, aegis_hw::Bytes(core.len() as u64))?;
-    let region = Region { name: "GRUB's core image", offset: start, bytes: core };
-    target.write_at(region.offset, &region.bytes)?;
-    target.sync()?;
-    read_back(&region, target)?;
+    Region { name: "GRUB core image", offset: start, bytes: core }.write_to(target)?;
     Ok(boot_code(&source.read_verified(path::BIOS_BOOT_SECTOR)?, lba)?)
 }

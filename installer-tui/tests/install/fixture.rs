@@ -187,6 +187,12 @@ impl Fixture {
         fs::create_dir_all(self.path(&format!("sys/block/{name}/device"))).unwrap();
     }
 
+    /// What a disk of [`Fixture::fake_disk`] says of its alignment.
+    pub(crate) fn alignment(&self, name: &str, optimal_io: u64, offset: u64) {
+        self.write(&format!("sys/block/{name}/queue/optimal_io_size"), optimal_io.to_string());
+        self.write(&format!("sys/block/{name}/alignment_offset"), offset.to_string());
+    }
+
     /// An answer file with changes.
     pub(crate) fn answers(&self, changes: &[(&str, &str)]) -> PathBuf {
         let mut text = ANSWERS.to_string();
