@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use aegis_tests::{
-    TestResult, disk,
+    Failure, TestResult, disk,
     host::patience,
     qmp::Qmp,
     screen::{self, Picture},
@@ -68,11 +68,11 @@ fn freemium_starts_live_is_installed_and_lets_its_user_in() -> TestResult {
         .drive(answers::drive(&carrier))
         .start()?;
     live::reach_installer(&mut vm)?;
+    await_session(&mut live::root_shell(&mut vm)?, "live")?;
     let picture = screen::wait_still(&mut vm.qmp()?, QUIET, patience(600), is_desktop)?;
     vm.mark("desktop");
     keep(&picture, "freemium-live")?;
-    let mut shell = live::root_shell(&mut vm)?;
-    check_session(&mut shell, "live")?;
+    let mut shell = Shell::attach(&mut vm.serial)?;
     shell.run(answers::MOUNT)?;
     install_unattended(&mut shell, answers::FILE)?;
     vm.mark("installed");
@@ -80,9 +80,14 @@ fn freemium_starts_live_is_installed_and_lets_its_user_in() -> TestResult {
     installed_desktop(target)
 }
 
-fn check_session(shell: &mut Shell<'_>, user: &str) -> TestResult {
-    for process in SESSION {
-        shell.run(&format!("pgrep -u {user} -x {process}"))?;
+/// Waits until every part of the session runs: they start one after another, and a picture may be still in between.
+fn await_session(shell: &mut Shell<'_>, user: &str) -> TestResult {
+    let all = SESSION.map(|process| format!("pgrep -u {user} -x {process}")).join(" && ");
+    let wait = format!("timeout 600 sh -c 'until {all}; do sleep 1; done' >/dev/null");
+    let (status, _) = shell.status(&wait, patience(660))?;
+    if status != 0 {
+        let log = shell.run(&format!("ps -u {user}; tail -n 40 /home/{user}/.xsession-errors; free -m"))?;
+        return Err(Failure::new(format!("the session of {user} is not complete:\n{log}")));
     }
     Ok(())
 }
@@ -139,8 +144,9 @@ fn ask_terminal(vm: &mut Vm) -> TestResult {
         qmp.type_text("\n")?;
         screen::wait_still(&mut qmp, SHORT, patience(120), |picture| has_new_word(picture, &before))?;
     }
+    let last = SESSION[SESSION.len() - 1];
     let report = format!(
-        "pgrep -l -u {USER}; cat /sys/block/dm-0/dm/name; systemctl --failed --plain --no-legend; echo report-ends"
+        "until pgrep -x {last}; do sleep 1; done; pgrep -l -u {USER}; cat /sys/block/dm-0/dm/name; systemctl --failed --plain --no-legend; echo report-ends"
     );
     let command = format!("echo {PASSWORD} | sudo -S sh -c '({report}) >/dev/ttyS0; systemctl poweroff'");
     type_long(&mut qmp, &command)?;

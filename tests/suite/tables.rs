@@ -168,6 +168,37 @@ fn kernel(shell: &mut Shell<'_>, bench: &Bench) -> Result<Vec<Places>, Failure> 
     Ok(all)
 }
 
+/// Serial number of the disk that is repaired.
+const DAMAGED: &str = "DAMAGED";
+
+/// A disk of its own, the primary header of which is zeros.
+fn damaged(path: &Path) -> Result<TablePlan, Failure> {
+    disk::set_size(path, SLOT)?;
+    let plan = plan(8, SectorSize::S512)?;
+    let bench = Bench { path: path.into(), expected: Vec::new() };
+    bench.put(0, &plan)?;
+    let sector = SectorSize::S512.bytes().0;
+    bench.write(0, &Region { name: "damage", offset: sector, bytes: vec![0; 512] }, 512)?;
+    Ok(plan)
+}
+
+/// A device is repaired, the kernel reads what was lost, and an undo puts back every byte of the damage.
+fn repair_a_device(shell: &mut Shell<'_>, plan: &TablePlan) -> TestResult {
+    let node = shell.run(&format!("readlink -f /dev/disk/by-id/virtio-{DAMAGED}"))?;
+    let name = node.trim_start_matches("/dev/").to_owned();
+    let partitions = format!("cat /sys/block/{name}/{name}*/start 2>/dev/null | sort -n | tr '\\n' ' '");
+    let content = format!("dd if={node} bs=1M iflag=direct status=none | sha256sum");
+    let before = shell.run(&content)?;
+    assert_eq!(shell.run(&partitions)?, "", "the kernel does not look for the backup");
+    shell.run(&format!("aegis-installer table repair {node} --serial {DAMAGED}"))?;
+    let starts: Vec<String> = plan.partitions.iter().map(|placed| placed.first.0.to_string()).collect();
+    assert_eq!(shell.run(&partitions)?, starts.join(" "));
+    assert_ne!(shell.run(&content)?, before);
+    shell.run(&format!("aegis-installer table undo {node} --serial {DAMAGED}"))?;
+    assert_eq!(shell.run(&content)?, before, "byte for byte as it was");
+    Ok(())
+}
+
 #[test]
 fn the_kernel_reads_what_was_planned_and_no_mixture_of_two_tables() -> TestResult {
     let directory = tempfile::tempdir().map_err(Error::io("create", "a directory"))?;
@@ -182,9 +213,13 @@ fn the_kernel_reads_what_was_planned_and_no_mixture_of_two_tables() -> TestResul
 
     let medium = Medium::of_edition("server")?;
     let drive = Drive::disk(&bench.path, Bus::Virtio, "TABLES");
-    let mut vm = medium.machine("tables").memory_mib(1024).drive(drive).start()?;
+    let broken = directory.path().join("damaged.img");
+    let former = damaged(&broken)?;
+    let machine = medium.machine("tables").memory_mib(1024).drive(drive);
+    let mut vm = machine.drive(Drive::disk(&broken, Bus::Virtio, DAMAGED)).start()?;
     live::reach_installer(&mut vm)?;
     let mut shell = live::root_shell(&mut vm)?;
+    repair_a_device(&mut shell, &former)?;
     let found = kernel(&mut shell, &bench)?;
     for (slot, (found, (sector, expected))) in found.iter().zip(&bench.expected).enumerate() {
         assert!(expected.contains(found), "slot {slot}, sectors of {sector}: {found:?}, not {expected:?}");
