@@ -173,6 +173,24 @@ pub fn disk(tree: &Tree, name: &str) -> Result<Disk, Error> {
     Ok(read_disk(tree, block, &blocks, usage.as_ref().ok(), &content::Reader::new(tree)))
 }
 
+/// The disk that has this name, or a partition of this name.
+///
+/// # Errors
+/// As [`disk`].
+pub fn disk_of(tree: &Tree, name: &str) -> Result<Disk, Error> {
+    let blocks = Blocks::read(tree)?;
+    let block = blocks.find(name).ok_or_else(|| Error::NoSuchDisk(name.into()))?;
+    disk(tree, &block.name)
+}
+
+/// Whether nothing changes what is mounted at a place: the file system itself is read-only, not just this mount of it.
+///
+/// # Errors
+/// When the mounts cannot be read.
+pub fn is_read_only_at(tree: &Tree, at: &str) -> Result<bool, Error> {
+    Ok(Usage::read(tree, &Blocks::read(tree)?)?.is_read_only(at))
+}
+
 /// Names of the disks that a device such as `/dev/sdb1` or `/dev/dm-0` is on, through partitions, device-mapper,
 /// RAID and files behind loop devices. Empty when the kernel does not know the device.
 ///

@@ -178,6 +178,32 @@ pub fn open_read(path: &Path, sector_size: u32) -> Result<Box<dyn Target + Send 
     Ok(Box::new(ImageFile { file, path: path.into(), size, sector_size }))
 }
 
+/// As [`open_read`], for the disk or partition that was chosen. `alone` fails while something uses it, and keeps it from
+/// being mounted meanwhile; it says nothing of regular files.
+pub fn open_source(
+    path: &Path,
+    identity: &Identity,
+    alone: bool,
+) -> Result<Box<dyn Source + Send + Sync>, Error> {
+    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
+    if !kind.is_block_device() {
+        let file = Readable::open(path, identity.sector_size)?;
+        let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
+        identity.check(path, &found)?;
+        return Ok(Box::new(file));
+    }
+    let exclusive = if alone { libc::O_EXCL } else { 0 };
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(exclusive | libc::O_DIRECT | libc::O_CLOEXEC);
+    let file = options.open(path).map_err(|source| match source.raw_os_error() {
+        Some(libc::EBUSY) => Error::Busy { path: path.into(), source },
+        _ => Error::Io { operation: "open", path: path.into(), source },
+    })?;
+    let found = Identity::of(&file).map_err(Error::io("identify", path))?;
+    identity.check(path, &found)?;
+    Ok(Box::new(BlockDevice { file, path: path.into(), identity: found }))
+}
+
 /// A disk that is held exclusively.
 #[derive(Debug)]
 pub struct BlockDevice {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod devices;
 mod flash;
 mod hardware;
@@ -7,6 +8,7 @@ mod install;
 mod lines;
 mod machine;
 mod page;
+mod restore_stick;
 mod table;
 mod verify;
 
@@ -114,6 +116,12 @@ enum Command {
     /// Checks an image, and whether a device holds it.
     Verify(verify::VerifyArgs),
 
+    /// Copies a disk or partition into an image file.
+    Backup(backup::BackupArgs),
+
+    /// Makes an ordinary stick again, with an empty FAT32 or exFAT file system.
+    RestoreStick(restore_stick::StickArgs),
+
     /// Lists the disks, what is on them, and the reasons against those that are not offered.
     Devices(devices::DevicesArgs),
 
@@ -143,6 +151,8 @@ pub fn run() -> Result<u8, Error> {
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
         Some(Command::Verify(verify)) => verify::run(verify)?,
+        Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,
+        Some(Command::RestoreStick(stick)) => restore_stick::run(&args.paths, stick)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
         Some(Command::Hardware(hardware)) => hardware::run(&args.paths, hardware)?,
         Some(Command::AskDriver(question)) => hardware::answer(question),

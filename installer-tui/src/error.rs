@@ -7,8 +7,9 @@ use aegis_core::{
     report::{Hint, exit},
     slot::TrailerError,
 };
+use aegis_hw::text::Shown;
 
-use crate::{answers::Problem, apply::Step, flash::Failure};
+use crate::{answers::Problem, apply::Step, backup::FileProblem, flash::Failure, stick::LabelProblem};
 
 /// Why an installation was not possible.
 #[derive(Debug)]
@@ -118,6 +119,36 @@ pub enum Error {
         failed: usize,
         /// Of how many.
         all: usize,
+    },
+    /// A file cannot be made, or must not be.
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: FileProblem,
+    },
+    /// The name for a volume is not possible.
+    Label {
+        /// The name.
+        label: String,
+        /// What is wrong with it.
+        problem: LabelProblem,
+    },
+    /// A device was not copied into an image file.
+    Backup {
+        /// The device.
+        device: PathBuf,
+        /// What failed.
+        source: Box<Failure>,
+    },
+    /// A device was copied, and what could not be read of it is zero in the image.
+    Unread {
+        /// The device.
+        device: PathBuf,
+        /// How much.
+        bytes: aegis_hw::Bytes,
+        /// In how many places.
+        places: usize,
     },
     /// The image's account files are not as passwd(5) describes them.
     Accounts(String),
@@ -254,6 +285,12 @@ impl fmt::Display for Error {
             Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
             Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
             Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
+            Self::Output { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::Label { label, problem } => write!(f, "the label \"{}\" {problem}", Shown(label)),
+            Self::Backup { device, .. } => write!(f, "no image of {} was made", device.display()),
+            Self::Unread { device, bytes, places } => {
+                write!(f, "{bytes} of {} in {places} places could not be read", device.display())
+            }
             Self::Accounts(what) => write!(f, "the image's account files are not usable: {what}"),
             Self::Password => f.write_str("the password cannot be hashed"),
             Self::Program { name, status, output } => write!(f, "{name} ended with {status}: {output}"),
@@ -281,7 +318,9 @@ impl std::error::Error for Error {
             Self::Trailer(source) => Some(source),
             Self::AnswerSyntax { source, .. } => Some(source.as_ref()),
             Self::Step { source, .. } => Some(source.as_ref()),
-            Self::Flash { source, .. } | Self::Check { source, .. } => Some(source.as_ref()),
+            Self::Flash { source, .. } | Self::Check { source, .. } | Self::Backup { source, .. } => {
+                Some(source.as_ref())
+            }
             _ => None,
         }
     }
@@ -299,6 +338,21 @@ impl Hint for Error {
             }
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
+            Self::Output { problem, .. } => problem.hint(),
+            Self::Label { .. } => "use at most 11 characters; for FAT32, letters, digits, spaces, - and _",
+            Self::Backup { source, .. } => match source.as_ref() {
+                Failure::Device { .. } => {
+                    "try another port or reader; with --skip-errors the rest is copied, with zeros in place of it"
+                }
+                other => return other.hint(),
+            },
+            Self::Unread { .. } => "the image has zeros there; try another port or reader, and copy again",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some room, or name a place on another disk"
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
+                "the file system there takes no file so large; use another one"
+            }
             Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
             Self::Sums { .. } => {
                 "get the file of sums again from where the image comes from, or give --sha256"
@@ -339,9 +393,12 @@ impl Hint for Error {
             Self::Selector { .. }
             | Self::Refused { .. }
             | Self::Confirmation { .. }
+            | Self::Output { .. }
             | Self::Recorded { .. } => exit::REFUSED,
             Self::Medium { .. } => exit::FAILED,
-            Self::AnswerSyntax { .. } | Self::Answers(_) | Self::WatchOfRecording => exit::USAGE,
+            Self::AnswerSyntax { .. } | Self::Answers(_) | Self::Label { .. } | Self::WatchOfRecording => {
+                exit::USAGE
+            }
             _ => exit::FAILED,
         }
     }

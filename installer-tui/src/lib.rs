@@ -7,19 +7,23 @@
 pub mod accounts;
 pub mod answers;
 pub mod apply;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod error;
 pub mod flash;
 pub mod graphics;
 pub mod grub;
+pub mod inhibit;
 pub mod live;
 pub mod offers;
 pub mod password;
 pub mod plan;
 pub mod progress;
+pub mod reports;
 pub mod select;
 pub mod source;
+pub mod stick;
 pub mod tui;
 
 pub use error::Error;

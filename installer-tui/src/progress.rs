@@ -107,7 +107,7 @@ impl<'a> Meter<'a> {
 }
 
 /// Rate in bytes a second, and the seconds that are left.
-fn estimate(bytes: u64, total: u64, elapsed: Duration) -> (u64, Option<u64>) {
+pub(crate) fn estimate(bytes: u64, total: u64, elapsed: Duration) -> (u64, Option<u64>) {
     let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = bytes.saturating_mul(1000) / ms;
     let left = total.saturating_sub(bytes);

@@ -78,6 +78,8 @@ pub(super) struct Mount {
     source: String,
     pub(super) kind: String,
     pub(super) at: String,
+    /// The file system itself is read-only, whatever the mount says.
+    pub(super) read_only: bool,
     /// The kernel's names of the devices that it is on.
     pub(super) on: BTreeSet<String>,
 }
@@ -116,6 +118,12 @@ impl Usage {
     pub(super) fn direct(&self, device: &str) -> (Vec<String>, bool) {
         let mounts = self.mounts.iter().filter(|mount| mount.on.contains(device));
         (mounts.map(|mount| mount.at.clone()).collect(), self.swaps.iter().any(|swap| swap == device))
+    }
+
+    /// Whether every file system that is mounted at a place is read-only; false where none is.
+    pub(super) fn is_read_only(&self, at: &str) -> bool {
+        let mut there = self.mounts.iter().filter(|mount| mount.at == at).peekable();
+        there.peek().is_some() && there.all(|mount| mount.read_only)
     }
 
     /// The device of the file system that a file is on.
@@ -184,8 +192,16 @@ fn parse_mounts(text: &str) -> Vec<Mount> {
         let device = DeviceNumber::parse(fields.next()?);
         let at = unescape(fields.nth(1)?);
         let (kind, rest) = after.split_once(' ')?;
-        let source = unescape(rest.split(' ').next()?);
-        Some(Mount { device, source, kind: kind.into(), at, on: BTreeSet::new() })
+        let (source, options) = rest.split_once(' ').unwrap_or((rest, ""));
+        let read_only = options.split(',').any(|option| option == "ro");
+        Some(Mount {
+            device,
+            source: unescape(source),
+            kind: kind.into(),
+            at,
+            read_only,
+            on: BTreeSet::new(),
+        })
     };
     text.lines().filter_map(line).collect()
 }
@@ -223,9 +239,14 @@ mod tests {
     #[test]
     fn mountinfo_fields() {
         let text = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n\
-                    40 35 0:44 / / rw - btrfs /dev/sda2 rw\nbroken\n1 2 x:y / /z rw - t s\n1 2 3:4 / /z rw - t\n";
+                    40 35 0:44 / / rw - btrfs /dev/sda2 rw\nbroken\n1 2 x:y / /z rw - t s ro,x\n1 2 3:4 / /z rw - t\n\
+                    41 35 8:1 / /b ro - ext4 /dev/sda1 rw,errors=ro\n";
         let mounts = parse_mounts(text);
-        assert_eq!(mounts.len(), 3);
+        assert_eq!(mounts.len(), 4);
+        let usage = Usage { mounts: parse_mounts(text), swaps: Vec::new() };
+        assert!(usage.is_read_only("/z"), "whatever the mount says");
+        assert!(!usage.is_read_only("/b"), "another mount of it can be written");
+        assert!(!usage.is_read_only("/nothing"));
         let number = DeviceNumber { major: 98, minor: 0 };
         assert_eq!((mounts[0].device, mounts[0].at.as_str()), (Some(number), "/mnt 2"));
         assert_eq!((mounts[1].source.as_str(), mounts[1].kind.as_str()), ("/dev/sda2", "btrfs"));

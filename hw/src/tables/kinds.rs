@@ -25,6 +25,9 @@ impl PartitionType {
     /// Any file system of Linux.
     pub const LINUX: Self = Self::Gpt(uuid!("0fc63daf-8483-4772-8e79-3d69d8477de4"));
 
+    /// What Windows takes for its own, whatever the file system.
+    pub const WINDOWS_DATA: Self = Self::Gpt(uuid!("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"));
+
     /// The name that the specification, or common use, gives to the type.
     pub fn name(&self) -> Option<&'static str> {
         match self {

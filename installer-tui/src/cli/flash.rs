@@ -100,6 +100,7 @@ pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     }
     confirm(&plan, args)?;
     let _lock = Lock::take(&paths.lock)?;
+    let _awake = lines::stay_awake("sticks are being written");
     let mut lines = Lines::new(&plan, args.json);
     let outcomes = flash::run(&plan, &mut |event| lines.report(&event))?;
     let total = outcomes.len();

@@ -60,6 +60,7 @@ pub(super) fn run(paths: &PathArgs, args: &InstallArgs) -> Result<(), Error> {
         return Ok(());
     }
     let _lock = Lock::take(&paths.lock)?;
+    let _awake = lines::stay_awake("a system is being installed");
     let context = Context { source: &source, staging: &paths.staging, undo: &paths.undo_file };
     let mut observer = lines::Observer::new(args.json);
     let result = apply::apply(&plan, context, &mut observer);

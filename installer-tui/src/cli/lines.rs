@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     error::Error,
+    inhibit::{self, Awake},
     plan::InstallPlan,
     progress::{self, Event},
 };
@@ -15,6 +16,13 @@ use crate::{
 /// Prints to standard output; a reader that went away is no error.
 pub(super) fn out(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Keeps the machine awake while the lock lives; that this is not possible is told once and is no failure.
+pub(super) fn stay_awake(why: &str) -> Option<Awake> {
+    inhibit::hold(why)
+        .inspect_err(|reason| eprintln!("note: the machine may go to sleep meanwhile: {reason}"))
+        .ok()
 }
 
 /// Prints a line when a step begins, at every tenth of it, and when it ends.

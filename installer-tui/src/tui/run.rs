@@ -21,7 +21,7 @@ use crate::{
     apply::{self, Context},
     cli,
     error::Error,
-    graphics,
+    graphics, inhibit,
     live::Afterwards,
     password,
     plan::{self, InstallPlan, TargetDisk},
@@ -191,6 +191,8 @@ impl Runner {
                 let _lock = Lock::take(&setting.lock)?;
                 let Setting { source, staging, undo, .. } = &*setting;
                 let context = Context { source, staging, undo };
+                // The screens are full; that the machine may sleep is no reason to stop.
+                let _awake = inhibit::hold("a system is being installed");
                 apply::apply(&plan, context, &mut observer)
             };
             let result =

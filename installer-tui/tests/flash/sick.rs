@@ -22,12 +22,16 @@ pub(crate) const MIB: usize = 1 << 20;
 pub(crate) struct Sickness {
     /// The byte that reads back differently.
     pub(crate) flips: Option<usize>,
+    /// The byte that keeps what it had, whatever is written.
+    pub(crate) sticks: Option<usize>,
     /// There is only so much memory; what is written beyond it ends at its start.
     pub(crate) wraps: Option<usize>,
     /// Writes at this place fail with this error, so many times.
     pub(crate) fails: Option<(usize, i32, u32)>,
     /// Time that a write takes.
     pub(crate) delay: Duration,
+    /// It is used through a cache, so that buffers may lie anywhere.
+    pub(crate) buffered: bool,
     /// Bytes that were written.
     pub(crate) written: AtomicUsize,
 }
@@ -64,7 +68,8 @@ impl Memory {
         let sector = self.sector as usize;
         let offset = usize::try_from(offset).unwrap();
         assert_eq!((offset % sector, buffer.len() % sector), (0, 0), "direct I/O is aligned");
-        assert_eq!(buffer.as_ptr().align_offset(sector), 0, "direct I/O is aligned");
+        let buffered = self.sick.lock().unwrap().buffered;
+        assert!(buffered || buffer.as_ptr().align_offset(sector) == 0, "direct I/O is aligned");
         if offset + buffer.len() > self.size {
             return Err(self.error("write", libc::ENOSPC));
         }
@@ -117,7 +122,11 @@ impl Target for Memory {
             sick.delay
         };
         std::thread::sleep(delay);
-        self.data.lock().unwrap()[place..place + buffer.len()].copy_from_slice(buffer);
+        let sticks = self.sick.lock().unwrap().sticks.filter(|at| (place..place + buffer.len()).contains(at));
+        let mut data = self.data.lock().unwrap();
+        let kept = sticks.map(|at| (at, data[at]));
+        data[place..place + buffer.len()].copy_from_slice(buffer);
+        kept.into_iter().for_each(|(at, byte)| data[at] = byte);
         Ok(())
     }
 
