@@ -203,6 +203,42 @@ fn one_bad_device_harms_no_other() {
     assert!(devices[3].content()[..image.data.len()] == image.data);
 }
 
+/// Whichever write is the last one that arrives, and if it arrives by half: what starts is whole.
+#[test]
+fn a_device_that_loses_its_power_starts_only_when_it_is_whole() {
+    let image = Bytes::new(2 * MIB + 700);
+    for sector in [512, 4096] {
+        for writes in 1.. {
+            let device = Memory::new(5 * MIB, sector);
+            device.sick.lock().unwrap().dies_after = Some(writes);
+            let outcomes = write(&image, &[&device], Options::default());
+            let first = &device.content()[..sector as usize];
+            if let [Outcome::Complete { .. }] = outcomes[..] {
+                assert!(device.content_is(&image.data));
+                assert!(writes > 30, "{writes}");
+                break;
+            }
+            let whole = device.content_is(&image.data);
+            assert!(whole || first.iter().all(|byte| *byte == 0), "{writes} writes, sectors of {sector}");
+        }
+    }
+}
+
+#[test]
+fn every_phase_is_told_in_its_order() {
+    let image = Bytes::new(2 * MIB);
+    let device = Memory::new(4 * MIB, 512);
+    let mut phases = Vec::new();
+    let outcomes = write_watched(&image, &[&device], Options::default(), &mut |event| {
+        phases.push(event.phase);
+        true
+    });
+    assert!(matches!(outcomes[..], [Outcome::Complete { .. }]));
+    phases.dedup();
+    use Phase::{Check, Complete, Finish, Flush, Verify, Write};
+    assert_eq!(phases, [Check, Write, Flush, Verify, Finish, Complete]);
+}
+
 /// The fast device is through before the slow one is: it does not wait for it.
 #[test]
 fn a_slow_device_gets_a_feed_of_its_own() {
@@ -233,8 +269,8 @@ fn an_update_writes_only_what_differs() {
     let outcomes = write(&image, &[&device], options);
     let [Outcome::Complete { written, .. }] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(*written, MIB as u64);
-    // The head is taken away first and put back last.
-    assert_eq!(device.sick.lock().unwrap().written.load(Ordering::Relaxed), 3 * MIB);
+    // The head is taken away first, its first sector before the rest, and put back last.
+    assert_eq!(device.sick.lock().unwrap().written.load(Ordering::Relaxed), 3 * MIB + 512);
     assert!(device.content_is(&image.data));
 }
 

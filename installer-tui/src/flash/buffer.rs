@@ -1,6 +1,7 @@
 //! Buffers for direct I/O: aligned, bounded in number, and used again.
 
 use std::{
+    cell::Cell,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -77,21 +78,25 @@ impl Drop for Chunk {
     }
 }
 
-/// A fixed number of buffers.
+/// A bounded number of buffers, which are made when they are needed.
 #[derive(Debug)]
 pub struct Pool {
     free: Receiver<Aligned>,
     home: SyncSender<Aligned>,
+    made: Cell<usize>,
+    limit: Cell<usize>,
 }
 
 impl Pool {
-    /// A pool of `count` buffers of [`CHUNK`] bytes.
+    /// A pool of at most `count` buffers of [`CHUNK`] bytes.
     pub fn new(count: usize) -> Self {
         let (home, free) = sync_channel(count);
-        for _ in 0..count {
-            let _ = home.try_send(Aligned::new(CHUNK));
-        }
-        Self { free, home }
+        Self { free, home, made: Cell::new(0), limit: Cell::new(count) }
+    }
+
+    /// Gets along with so many buffers less, as they come back.
+    pub fn shrink(&self, count: usize) {
+        self.limit.set(self.limit.get().saturating_sub(count));
     }
 
     /// Waits for a free buffer, has it filled, and gives it a place in the image. `fill` returns how many bytes it wrote.
@@ -100,8 +105,7 @@ impl Pool {
         offset: u64,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Arc<Chunk>, E> {
-        // The pool holds a sender itself, so that this never fails.
-        let mut buffer = self.free.recv().unwrap_or_else(|_closed| Aligned::new(CHUNK));
+        let mut buffer = self.take();
         match fill(&mut buffer) {
             Ok(length) => {
                 buffer[length..].fill(0);
@@ -112,6 +116,22 @@ impl Pool {
                 Err(error)
             }
         }
+    }
+
+    fn take(&self) -> Aligned {
+        let Ok(buffer) = self.free.try_recv() else {
+            if self.made.get() < self.limit.get() {
+                self.made.set(self.made.get() + 1);
+                return Aligned::new(CHUNK);
+            }
+            // The pool holds a sender itself, so that this never fails.
+            return self.free.recv().unwrap_or_else(|_closed| Aligned::new(CHUNK));
+        };
+        // Only what is free beside the one that is needed now is given up.
+        while self.made.get() > self.limit.get() && self.free.try_recv().is_ok() {
+            self.made.set(self.made.get() - 1);
+        }
+        buffer
     }
 }
 
@@ -138,5 +158,21 @@ mod tests {
         assert!(pool.free.try_recv().is_err());
         drop(held);
         assert!(pool.free.try_recv().is_ok());
+    }
+
+    #[test]
+    fn buffers_are_made_when_they_are_needed_and_given_up() {
+        let pool = Pool::new(4);
+        let fill = |_: &mut [u8]| Ok::<_, ()>(1);
+        drop(pool.chunk(0, fill));
+        drop(pool.chunk(0, fill));
+        assert_eq!(pool.made.get(), 1);
+        let held: Vec<_> = (0..4).map(|_| pool.chunk(0, fill).unwrap()).collect();
+        assert_eq!(pool.made.get(), 4);
+        pool.shrink(2);
+        drop(held);
+        drop(pool.chunk(0, fill));
+        assert_eq!(pool.made.get(), 2);
+        assert_eq!(pool.free.try_iter().count(), 2);
     }
 }

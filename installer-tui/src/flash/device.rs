@@ -2,9 +2,11 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Sender,
     },
     thread,
     time::{Duration, Instant},
@@ -14,7 +16,7 @@ use aegis_core::crypto::Sha256;
 
 use super::{
     buffer::{Aligned, CHUNK, Chunk},
-    engine::{Pending, Target},
+    engine::{News, Pending, Target},
     feed::{End, Queue},
     outcome::{Failure, Outcome, Phase, Summary},
     readback,
@@ -24,6 +26,8 @@ use super::{
 pub(super) const WRITERS: usize = 4;
 /// Bytes at both ends of a device where tables and boot sectors are.
 pub(super) const HEAD: u64 = CHUNK as u64;
+/// Bytes at the start of a device that hold its tables, of whichever kind.
+const TABLES: usize = 64 << 10;
 /// Attempts at one write or read before a device is given up.
 const ATTEMPTS: u32 = 5;
 /// Places where the capacity is tried.
@@ -52,11 +56,6 @@ impl Default for Progress {
 }
 
 impl Progress {
-    fn enter(&self, phase: Phase) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
-        self.bytes.store(0, Ordering::Relaxed);
-    }
-
     fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -68,6 +67,8 @@ pub(super) struct Work<'a> {
     pub(super) queue: &'a Queue,
     pub(super) summary: &'a Pending,
     pub(super) progress: &'a Progress,
+    /// Its place in the order, and who is told.
+    pub(super) news: (usize, Sender<News>),
     pub(super) stop: &'a AtomicBool,
     /// Only what differs is written.
     pub(super) update: bool,
@@ -85,11 +86,21 @@ struct Shared {
 
 impl Work<'_> {
     /// Does everything, and closes the queue whatever comes.
-    pub(super) fn run(&self) -> Outcome {
-        let started = Instant::now();
-        let outcome = self.all(started);
+    pub(super) fn run(&self) {
+        let outcome = self.all(Instant::now());
         self.queue.close();
-        outcome
+        self.tell(News::Ended(self.news.0, outcome));
+    }
+
+    fn tell(&self, news: News) {
+        // Who reports is there until every device has ended.
+        let _ = self.news.1.send(news);
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.progress.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        self.progress.bytes.store(0, Ordering::Relaxed);
+        self.tell(News::Entered(self.news.0, phase));
     }
 
     fn all(&self, started: Instant) -> Outcome {
@@ -117,7 +128,7 @@ impl Work<'_> {
         if !self.update {
             self.try_capacity()?;
         }
-        self.progress.enter(Phase::Write);
+        self.enter(Phase::Write);
         let shared = Shared::default();
         thread::scope(|scope| {
             for _ in 0..WRITERS {
@@ -157,12 +168,14 @@ impl Work<'_> {
         self.read(0, &mut buffer)
     }
 
-    /// Removes what makes the device look like a medium or a disk: its first and its last mebibyte.
+    /// Removes what makes the device look like a medium or a disk: its first sector, then its first and last mebibyte.
     fn clear(&self) -> Result<(), Failure> {
-        self.progress.enter(Phase::Check);
+        self.enter(Phase::Check);
         let zeros = Aligned::new(CHUNK);
         let size = self.target.size().0;
         let end = size - size % self.sector() as u64;
+        self.write(0, &zeros[..self.sector()])?;
+        self.sync()?;
         self.write(0, &zeros[..usize::try_from(HEAD.min(end)).unwrap_or(CHUNK)])?;
         if !self.update && end > 2 * HEAD {
             self.write(end - HEAD, &zeros)?;
@@ -235,44 +248,51 @@ impl Work<'_> {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        self.progress.enter(Phase::Flush);
+        self.enter(Phase::Flush);
         self.sync()?;
         self.forget()
     }
 
     /// Reads everything but the head and compares.
     fn verify(&self, summary: &Summary, head: &Chunk) -> Result<(), Failure> {
-        self.progress.enter(Phase::Verify);
+        self.enter(Phase::Verify);
         let mut hasher = Sha256::new();
         hasher.update(head.bytes());
         let read = |offset, buffer: &mut [u8]| self.read(offset, buffer);
         readback::compare(summary, (HEAD, hasher), self.sector(), read, |bytes| self.progress.add(bytes))
     }
 
-    /// Makes the device a medium, last of all.
+    /// Makes the device a medium, last of all, in three steps, each of which was read back before the next: the data of
+    /// its head, the tables, and the first sector, without which nothing starts from it.
     fn finish(&self, head: &Chunk) -> Result<(), Failure> {
-        self.progress.enter(Phase::Finish);
+        self.enter(Phase::Finish);
         let bytes = head.sectors(self.sector());
-        let compared = self.write_head(bytes).and_then(|()| {
-            let mut found = Aligned::new(bytes.len());
-            self.read(0, &mut found)?;
-            if *found == *bytes { Ok(()) } else { Err(Failure::ReadBack { offset: 0 }) }
-        });
-        if compared.is_err() {
+        let ends = [bytes.len(), TABLES.min(bytes.len()), self.sector().min(bytes.len()), 0];
+        let finished = ends.windows(2).try_for_each(|ends| self.put(bytes, ends[1]..ends[0]));
+        if finished.is_err() {
             // As far as the device still takes it, it must not look complete.
             let zeros = Aligned::new(bytes.len());
             let _ = self.target.write_at(0, &zeros).and_then(|()| self.target.sync());
+        } else {
+            // A kernel that is busy with the disk reads the table later.
+            let _ = self.target.reread_table();
         }
-        compared
+        finished
     }
 
-    fn write_head(&self, bytes: &[u8]) -> Result<(), Failure> {
-        self.write(0, bytes)?;
+    /// Writes a part of the head and reads it back.
+    fn put(&self, head: &[u8], part: Range<usize>) -> Result<(), Failure> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let offset = part.start as u64;
+        let (mut written, mut found) = (Aligned::new(part.len()), Aligned::new(part.len()));
+        written.copy_from_slice(&head[part]);
+        self.write(offset, &written)?;
         self.sync()?;
         self.forget()?;
-        // A kernel that is busy with the disk reads the table later.
-        let _ = self.target.reread_table();
-        Ok(())
+        self.read(offset, &mut found)?;
+        if *found == *written { Ok(()) } else { Err(Failure::ReadBack { offset }) }
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {

@@ -60,6 +60,14 @@ const SILENT: Duration = Duration::from_secs(10);
 /// A device that did nothing for so long is given up, as soon as the system gives the thread back that waits for it.
 const STALLED: Duration = Duration::from_secs(180);
 
+/// What a device tells the one who reports.
+pub(super) enum News {
+    /// It begins with a phase.
+    Entered(usize, Phase),
+    /// It is done with.
+    Ended(usize, Outcome),
+}
+
 /// What the image turns out to be, for those who wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -108,7 +116,7 @@ pub fn flash(order: &Order<'_>, observer: &mut dyn FnMut(Event) -> bool) -> Vec<
     let progress: Vec<_> = order.targets.iter().map(|_| Progress::default()).collect();
     let all = [queues.clone(), vec![hashing.clone()]].concat();
     let length = order.image.length();
-    let (done, outcomes) = mpsc::channel();
+    let (news, told) = mpsc::channel();
     thread::scope(|scope| {
         let (stop, pending) = (&stop, &pending);
         scope.spawn(|| hash(&hashing, pending, order.options.expected.as_ref()));
@@ -122,16 +130,16 @@ pub fn flash(order: &Order<'_>, observer: &mut dyn FnMut(Event) -> bool) -> Vec<
             });
         });
         for (i, target) in order.targets.iter().enumerate() {
-            let (queue, progress, done) = (&queues[i], &progress[i], done.clone());
+            let (queue, progress, news) = (&queues[i], &progress[i], (i, news.clone()));
             let update = order.options.update;
             scope.spawn(move || {
-                let work =
-                    Work { target: target.as_ref(), queue, summary: pending, progress, stop, update, length };
-                let _ = done.send((i, work.run()));
+                let target = target.as_ref();
+                let work = Work { target, queue, summary: pending, progress, news, stop, update, length };
+                work.run();
             });
         }
-        drop(done);
-        watch(&outcomes, &progress, &Watching { length, pending, stop }, observer)
+        drop(news);
+        watch(&told, &progress, &Watching { length, pending, stop }, observer)
     })
 }
 
@@ -173,7 +181,7 @@ struct Seen {
 
 /// Reports until every device ended.
 fn watch(
-    outcomes: &mpsc::Receiver<(usize, Outcome)>,
+    told: &mpsc::Receiver<News>,
     progress: &[Progress],
     watching: &Watching<'_>,
     observer: &mut dyn FnMut(Event) -> bool,
@@ -184,8 +192,9 @@ fn watch(
         progress.iter().map(|_| Seen { phase: Phase::Check, samples: Vec::new(), moved: now }).collect();
     let mut seq = 0;
     loop {
-        match outcomes.recv_timeout(INTERVAL) {
-            Ok((device, outcome)) => {
+        // Every phase is reported when it begins, however short it is.
+        let entered = match told.recv_timeout(INTERVAL) {
+            Ok(News::Ended(device, outcome)) => {
                 if !observer(ended_event(device, seq, &outcome)) {
                     watching.stop.store(true, Ordering::Relaxed);
                 }
@@ -193,14 +202,18 @@ fn watch(
                 ended[device] = Some(outcome);
                 continue;
             }
+            Ok(News::Entered(device, phase)) => Some((device, phase)),
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
+            Err(RecvTimeoutError::Timeout) => None,
+        };
         for (device, one) in progress.iter().enumerate() {
-            if ended[device].is_some() {
-                continue;
-            }
-            let event = seen[device].event(device, seq, one, watching);
+            let phase = match entered {
+                Some((other, _)) if other != device => continue,
+                Some((_, phase)) => phase,
+                None if ended[device].is_some() => continue,
+                None => *one.phase.lock().unwrap_or_else(PoisonError::into_inner),
+            };
+            let event = seen[device].event((device, seq), phase, one, watching);
             seq += 1;
             if !observer(event) {
                 watching.stop.store(true, Ordering::Relaxed);
@@ -222,8 +235,13 @@ fn ended_event(device: usize, seq: u64, outcome: &Outcome) -> Event {
 }
 
 impl Seen {
-    fn event(&mut self, device: usize, seq: u64, progress: &Progress, watching: &Watching<'_>) -> Event {
-        let phase = *progress.phase.lock().unwrap_or_else(PoisonError::into_inner);
+    fn event(
+        &mut self,
+        (device, seq): (usize, u64),
+        phase: Phase,
+        progress: &Progress,
+        watching: &Watching<'_>,
+    ) -> Event {
         let bytes = progress.bytes.load(Ordering::Relaxed);
         let now = Instant::now();
         if phase != self.phase {

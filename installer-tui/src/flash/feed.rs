@@ -17,6 +17,8 @@ use super::{
 
 /// Parts that wait for one device. With those in flight these are 12 MiB a device.
 pub(super) const DEPTH: usize = 8;
+/// Buffers that one device holds at most.
+const EACH: usize = DEPTH + super::device::WRITERS;
 /// A device that has nothing to do for so long while another one's queue is full is held up by it.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Buffers of a feed beside those of its devices: the one that is filled, and those that are hashed.
@@ -178,14 +180,16 @@ impl Feed<'_> {
     fn pump(&mut self, split: &mut dyn FnMut(u64, Vec<Arc<Queue>>)) -> Result<(), (u64, io::Error)> {
         let mut reader = self.image.open().map_err(|error| (0, error))?;
         skip(&mut reader, self.from).map_err(|error| (self.from, error))?;
-        let pool = Pool::new(self.queues.len() * (DEPTH + super::device::WRITERS) + SPARE);
+        let pool = Pool::new(self.queues.len() * EACH + SPARE);
         let mut offset = self.from;
         while !self.queues.is_empty() && !self.stop.load(Ordering::Relaxed) {
             let part = pool.chunk(offset, |buffer| fill(&mut reader, buffer)).map_err(|e| (offset, e))?;
             if part.length == 0 {
                 break;
             }
+            let before = self.queues.len();
             self.hand_over(&part, split);
+            pool.shrink((before - self.queues.len()) * EACH);
             offset += part.length as u64;
             if part.length < CHUNK {
                 break;

@@ -28,6 +28,8 @@ pub(crate) struct Sickness {
     pub(crate) wraps: Option<usize>,
     /// Writes at this place fail with this error, so many times.
     pub(crate) fails: Option<(usize, i32, u32)>,
+    /// After so many writes the device is gone; the last one arrives by half.
+    pub(crate) dies_after: Option<usize>,
     /// Time that a write takes.
     pub(crate) delay: Duration,
     /// It is used through a cache, so that buffers may lie anywhere.
@@ -108,8 +110,18 @@ impl Source for Memory {
 impl Target for Memory {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
         let place = self.place(offset, buffer)?;
+        let mut kept = 0..buffer.len();
         let delay = {
             let mut sick = self.sick.lock().unwrap();
+            if let Some(left) = &mut sick.dies_after {
+                if *left == 0 {
+                    return Err(self.error("write", libc::ENODEV));
+                }
+                *left -= 1;
+                if *left == 0 && buffer.len() > self.sector as usize {
+                    kept.end /= 2;
+                }
+            }
             if let Some((at, code, times)) = &mut sick.fails
                 && (place..place + buffer.len()).contains(at)
                 && *times > 0
@@ -124,9 +136,9 @@ impl Target for Memory {
         std::thread::sleep(delay);
         let sticks = self.sick.lock().unwrap().sticks.filter(|at| (place..place + buffer.len()).contains(at));
         let mut data = self.data.lock().unwrap();
-        let kept = sticks.map(|at| (at, data[at]));
-        data[place..place + buffer.len()].copy_from_slice(buffer);
-        kept.into_iter().for_each(|(at, byte)| data[at] = byte);
+        let stuck = sticks.map(|at| (at, data[at]));
+        data[place..place + kept.len()].copy_from_slice(&buffer[kept]);
+        stuck.into_iter().for_each(|(at, byte)| data[at] = byte);
         Ok(())
     }
 
