@@ -6,6 +6,7 @@ mod flash;
 mod hardware;
 mod install;
 mod lines;
+mod live;
 mod machine;
 mod page;
 mod restore_stick;
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     answers::Answers,
     error::Error,
-    live::{self, ImageRoot},
+    live::{ImageRoot, is_live, leave},
     source::{Paths, Source},
     tui::{self, run::Setting},
 };
@@ -173,12 +174,12 @@ fn screens(args: &Args) -> Result<u8, Error> {
         undo: paths.undo_file.clone(),
         lock: paths.lock.clone(),
         size: args.size,
-        live: live::is_live(&paths.state),
+        live: is_live(&paths.state),
     };
     let left = tui::run::run(setting)?;
     drop(image);
     if let Some(afterwards) = left.afterwards {
-        live::leave(afterwards)?;
+        leave(afterwards)?;
     }
     Ok(left.code)
 }

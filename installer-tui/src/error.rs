@@ -127,6 +127,8 @@ pub enum Error {
         /// Why not.
         problem: FileProblem,
     },
+    /// There is no medium that could be copied.
+    NotLive,
     /// The name for a volume is not possible.
     Label {
         /// The name.
@@ -286,6 +288,7 @@ impl fmt::Display for Error {
             Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
             Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
             Self::Output { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::NotLive => f.write_str("this system does not run from a medium"),
             Self::Label { label, problem } => write!(f, "the label \"{}\" {problem}", Shown(label)),
             Self::Backup { device, .. } => write!(f, "no image of {} was made", device.display()),
             Self::Unread { device, bytes, places } => {
@@ -339,6 +342,7 @@ impl Hint for Error {
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
             Self::Output { problem, .. } => problem.hint(),
+            Self::NotLive => "start the machine from the medium, or name an image file",
             Self::Label { .. } => "use at most 11 characters; for FAT32, letters, digits, spaces, - and _",
             Self::Backup { source, .. } => match source.as_ref() {
                 Failure::Device { .. } => {

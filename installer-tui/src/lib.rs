@@ -16,6 +16,7 @@ pub mod graphics;
 pub mod grub;
 pub mod inhibit;
 pub mod live;
+pub mod medium;
 pub mod offers;
 pub mod password;
 pub mod plan;

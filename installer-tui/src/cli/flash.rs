@@ -12,7 +12,7 @@ use aegis_core::{
 use aegis_hw::{Bytes, Lock};
 use serde_json::json;
 
-use super::{PathArgs, lines};
+use super::{PathArgs, lines, live};
 use crate::{
     error::{DiskState, Error},
     flash::{
@@ -26,7 +26,14 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct FlashArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
-    image: PathBuf,
+    #[arg(required_unless_present = "live")]
+    image: Option<PathBuf>,
+
+    /// Copies the medium that this system runs from.
+    ///
+    /// Its files are compared with its signed manifest first.
+    #[arg(long, conflicts_with_all = ["image", "sha256", "sums"])]
+    live: bool,
 
     /// Device to erase and write; several times for several devices.
     ///
@@ -83,7 +90,10 @@ pub(super) fn parse_digest(text: &str) -> Result<Digest, String> {
 
 pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     paths.writable("write an image")?;
-    let image = ImageFile::look(&args.image, &authority(args.sha256, args.sums.as_ref()))?;
+    let image = match &args.image {
+        Some(file) => ImageFile::look(file, &authority(args.sha256, args.sums.as_ref()))?,
+        None => live::image(paths, args.json)?,
+    };
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let plan = FlashPlan::new(

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     thread,
 };
@@ -48,6 +48,9 @@ pub struct ImageFile {
     pub size: u64,
     /// What it must be; `None` when nothing says so.
     pub expected: Option<Expected>,
+    /// Bytes in place of the file's first ones; see [`crate::medium`].
+    #[serde(skip)]
+    pub head: Vec<u8>,
 }
 
 /// What says which digest an image must have.
@@ -83,7 +86,7 @@ impl ImageFile {
         let format =
             Format::detect(&start).map_err(|format| Error::ImageFormat { path: path.into(), format })?;
         let expected = expected(path, format, authority)?;
-        Ok(Self { path: path.into(), format, size: data.len(), expected })
+        Ok(Self { path: path.into(), format, size: data.len(), expected, head: Vec::new() })
     }
 
     /// The digest that the decoded image must have, where that is what is known.
@@ -161,7 +164,7 @@ fn named_in(file: &Path, image: &Path, format: Format) -> Result<Option<Expected
 
 impl Image for ImageFile {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        let file = File::open(&self.path)?;
+        let file = content(self)?;
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = u32::try_from(threads).unwrap_or(1);
         match self.expected.clone().filter(|expected| !expected.of_content) {
@@ -178,15 +181,25 @@ impl Image for ImageFile {
     }
 }
 
+/// The bytes of an image: a file, or a stretch of a device with other bytes at its start.
+type Content = io::Chain<io::Cursor<Vec<u8>>, io::Take<File>>;
+
+fn content(image: &ImageFile) -> io::Result<Content> {
+    let mut file = File::open(&image.path)?;
+    let start = image.head.len() as u64;
+    file.seek(SeekFrom::Start(start))?;
+    Ok(io::Cursor::new(image.head.clone()).chain(file.take(image.size.saturating_sub(start))))
+}
+
 /// A file whose end is an error when it was not the expected file.
 struct Checked {
-    file: File,
+    file: Content,
     expected: Expected,
     hasher: digest::Context,
 }
 
 impl Checked {
-    fn new(file: File, expected: Expected) -> Self {
+    fn new(file: Content, expected: Expected) -> Self {
         let sha512 = expected.digest.len() == 128;
         let hasher = digest::Context::new(if sha512 { &digest::SHA512 } else { &digest::SHA256 });
         Self { file, expected, hasher }

@@ -92,7 +92,7 @@ impl FlashPlan {
 
 impl fmt::Display for FlashPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ImageFile { path, format, size, expected } = &self.image;
+        let ImageFile { path, format, size, expected, .. } = &self.image;
         writeln!(f, "Image      {} ({format}, {})", path.display(), Bytes(*size))?;
         match expected {
             Some(expected) => writeln!(f, "           checked against {}", expected.by)?,
