@@ -182,7 +182,8 @@ impl Hint for Error {
             Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
             Self::NotADisk(_) => "name a disk, such as /dev/sda, or the image of one",
             Self::NoSectors(_) => "put a medium in, or choose another disk",
-            Self::Io { .. } | Self::Table(_) => return None,
+            Self::Io { source, .. } => return advice(source).map(Into::into),
+            Self::Table(_) => return None,
         };
         Some(text.into())
     }
@@ -195,6 +196,18 @@ impl Hint for Error {
             _ => exit::FAILED,
         }
     }
+}
+
+/// What to do next after an error of the system, as a sentence without a full stop.
+pub fn advice(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::PermissionDenied => "run it as root, such as by sudo",
+        io::ErrorKind::NotFound => "check the name",
+        io::ErrorKind::AlreadyExists => "give another name, or remove what is there",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or use another directory",
+        io::ErrorKind::ReadOnlyFilesystem => "slide the write protection off, or use another device",
+        _ => return None,
+    })
 }
 
 /// Why a library is of no use.

@@ -30,7 +30,7 @@ pub mod units;
 #[cfg(feature = "watch")]
 pub mod watch;
 
-pub use error::{Error, LoadError};
+pub use error::{Error, LoadError, advice};
 pub use sys::Lock;
 #[cfg(feature = "inventory")]
 pub use tree::Tree;

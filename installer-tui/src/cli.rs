@@ -10,12 +10,16 @@ mod live;
 mod machine;
 mod page;
 mod restore_stick;
+mod signals;
 mod table;
 mod verify;
 
 pub(crate) use install::seed;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aegis_core::report::exit;
 use aegis_hw::{Tree, tree::Roots};
@@ -24,7 +28,9 @@ use clap::{Parser, Subcommand};
 use crate::{
     answers::Answers,
     error::Error,
+    flash::session::Session,
     live::{ImageRoot, is_live, leave},
+    password::Secret,
     source::{Paths, Source},
     tui::{self, run::Setting},
 };
@@ -137,9 +143,9 @@ enum Command {
     #[command(subcommand)]
     Table(table::TableCommand),
 
-    /// Checks an answer file without looking at a disk.
+    /// Checks a file of answers, for `install` or `flash`, without looking at a disk.
     CheckAnswers {
-        /// The answer file.
+        /// The file.
         file: PathBuf,
     },
 }
@@ -235,6 +241,18 @@ impl PathArgs {
 }
 
 fn check_answers(file: &Path) -> Result<(), Error> {
+    let text = fs::read_to_string(file).map(Secret::new).map_err(Error::io("read", file))?;
+    if Session::is_meant(text.reveal()) {
+        let session = Session::read(file)?;
+        let devices: usize = session.images.iter().map(|image| image.devices.len()).sum();
+        let auto = session.auto.map(|auto| format!(", then {} blank sticks", auto.count)).unwrap_or_default();
+        lines::out(&format!(
+            "{}: a session of writing, {} images to {devices} devices{auto}\n",
+            file.display(),
+            session.images.len()
+        ));
+        return Ok(());
+    }
     let answers = Answers::read(file)?;
     lines::out(&format!("{}: user {}, disk with {}\n", file.display(), answers.user.name, answers.disk));
     Ok(())

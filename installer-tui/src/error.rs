@@ -75,6 +75,15 @@ pub enum Error {
         disk: String,
         /// Why not.
         reasons: Vec<String>,
+        /// What to do next.
+        next: &'static str,
+    },
+    /// A partition, or what is built upon disks, was named in place of a disk.
+    PartOfDisk {
+        /// What was named.
+        path: PathBuf,
+        /// The disk that it is on.
+        disk: String,
     },
     /// The confirmation does not name the disk.
     Confirmation {
@@ -96,6 +105,15 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it, as a clause whose subject is the file.
         problem: &'static str,
+    },
+    /// Another program has a device.
+    Busy {
+        /// The device.
+        path: PathBuf,
+        /// The programs that have it open, as far as they can be seen.
+        by: Vec<String>,
+        /// What the system said.
+        source: io::Error,
     },
     /// An image was not written to a device, which is in the state that is named.
     Flash {
@@ -183,6 +201,20 @@ pub enum Error {
         /// What was asked for.
         what: &'static str,
     },
+    /// Options that do not go together.
+    Usage {
+        /// What is wrong, as a clause.
+        problem: String,
+        /// What to do next.
+        next: &'static str,
+    },
+    /// Fewer sticks were plugged in and completed than were asked for.
+    TooFewTaken {
+        /// How many were completed.
+        complete: usize,
+        /// How many were asked for.
+        wanted: u32,
+    },
     /// The person stopped the installation.
     Cancelled,
     /// The terminal cannot be used.
@@ -269,7 +301,10 @@ impl fmt::Display for Error {
                 write!(f, "{} disks have {wanted}, exactly one must; the disks are:", found.len())?;
                 list(f, all)
             }
-            Self::Refused { disk, reasons } => write!(f, "{disk} is not used: {}", reasons.join("; ")),
+            Self::Refused { disk, reasons, .. } => write!(f, "{disk} is not used: {}", reasons.join("; ")),
+            Self::PartOfDisk { path, disk } => {
+                write!(f, "{} is no disk of its own, it is on {}", path.display(), Shown(disk))
+            }
             Self::Confirmation { expected, found } if found.is_empty() => {
                 write!(f, "the disk is confirmed by `{expected}`, and nothing was given")
             }
@@ -282,6 +317,12 @@ impl fmt::Display for Error {
                     "{} is an archive or image of the format {format}, which is not read",
                     path.display()
                 )
+            }
+            Self::Busy { path, by, .. } if by.is_empty() => {
+                write!(f, "{} is in use by another program", path.display())
+            }
+            Self::Busy { path, by, .. } => {
+                write!(f, "{} is in use by {}", path.display(), Shown(&by.join(", ")))
             }
             Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
             Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
@@ -304,6 +345,10 @@ impl fmt::Display for Error {
             Self::Recorded { file, what } => {
                 write!(f, "cannot {what}: {} is a recorded machine", file.display())
             }
+            Self::Usage { problem, .. } => f.write_str(problem),
+            Self::TooFewTaken { complete, wanted } => {
+                write!(f, "{complete} of {wanted} blank sticks were completed before it ended")
+            }
             Self::Cancelled => f.write_str("stopped on request"),
             Self::Terminal(_) => f.write_str("the terminal cannot be used"),
             Self::Step { step, disk, .. } => write!(f, "{step} failed ({disk})"),
@@ -314,7 +359,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } | Self::Terminal(source) => Some(source),
+            Self::Io { source, .. } | Self::Busy { source, .. } | Self::Terminal(source) => Some(source),
             Self::Disk(source) => Some(source),
             Self::Manifest(source) => Some(source),
             Self::Edition(source) => Some(source),
@@ -357,6 +402,9 @@ impl Hint for Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
                 "the file system there takes no file so large; use another one"
             }
+            Self::Busy { .. } => {
+                "end that program, or wait for it; stop RAID, LVM or encryption on the device"
+            }
             Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
             Self::Sums { .. } => {
                 "get the file of sums again from where the image comes from, or give --sha256"
@@ -376,7 +424,11 @@ impl Hint for Error {
             Self::Recorded { .. } => {
                 "with --sysroot use `devices`, `hardware` or `install --plan`; leave it out to change this machine"
             }
-            Self::Refused { .. } => "choose another disk",
+            Self::Refused { next, .. } | Self::Usage { next, .. } => next,
+            Self::TooFewTaken { .. } => "repeat the command with the number that is left",
+            Self::PartOfDisk { disk, .. } => {
+                return Some(format!("if the whole disk may be erased, name /dev/{}", Shown(disk)));
+            }
             Self::Confirmation { .. } => {
                 "compare model and serial of the disk, then confirm it by its serial"
             }
@@ -385,7 +437,9 @@ impl Hint for Error {
             }
             Self::Terminal(_) => "use `aegis-installer install --answers FILE`",
             Self::WatchOfRecording => "leave --watch out, or watch the running machine",
-            Self::Io { .. } | Self::Password | Self::Program { .. } | Self::Cancelled => return None,
+            Self::Io { operation: "use as an image", .. } => "name the file of an image, such as aegis.iso",
+            Self::Io { source, .. } => return aegis_hw::advice(source).map(Into::into),
+            Self::Password | Self::Program { .. } | Self::Cancelled => return None,
         };
         Some(text.into())
     }
@@ -396,13 +450,17 @@ impl Hint for Error {
             Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
             Self::Selector { .. }
             | Self::Refused { .. }
+            | Self::PartOfDisk { .. }
+            | Self::Busy { .. }
             | Self::Confirmation { .. }
             | Self::Output { .. }
             | Self::Recorded { .. } => exit::REFUSED,
             Self::Medium { .. } => exit::FAILED,
-            Self::AnswerSyntax { .. } | Self::Answers(_) | Self::Label { .. } | Self::WatchOfRecording => {
-                exit::USAGE
-            }
+            Self::AnswerSyntax { .. }
+            | Self::Answers(_)
+            | Self::Label { .. }
+            | Self::Usage { .. }
+            | Self::WatchOfRecording => exit::USAGE,
             _ => exit::FAILED,
         }
     }

@@ -6,11 +6,16 @@
 //! One feed reads and decodes the image; every device has a queue of its own and writers of its own. A device that falls
 //! behind by more than its queue gets a feed of its own, so that it holds up nobody.
 
+pub mod auto;
+pub mod batch;
 pub mod buffer;
+mod comeback;
+mod crew;
 pub mod decode;
 mod device;
 pub mod engine;
 mod feed;
+mod foreman;
 pub mod format;
 pub mod image;
 pub mod outcome;
@@ -18,10 +23,12 @@ pub mod plan;
 mod readback;
 pub mod risk;
 mod run;
+pub mod session;
 pub mod sums;
 pub mod verify;
 
-pub use engine::{Image, Options, Order, Target, flash};
+pub use batch::Batch;
+pub use engine::{Image, Observer, Options, Order, Target, flash, flash_each};
 pub use outcome::{Event, Failure, Outcome, Phase, Summary};
 pub use plan::FlashPlan;
-pub use run::run;
+pub use run::{Ended, Report, run, run_batch};

@@ -87,12 +87,37 @@ pub struct TargetDisk {
     pub optimal_io: Bytes,
     /// Bytes from its start to the first aligned sector.
     pub alignment_offset: Bytes,
+    /// What the disk says of itself; `None` for a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Box<Hardware>>,
+}
+
+/// What a disk says of itself, raw: show it through [`Shown`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hardware {
+    /// The kernel's name.
+    pub name: String,
+    /// Vendor and model.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Another disk of the machine has the same serial number.
+    pub shares_serial: bool,
+    /// Its place on the USB, such as `2-1.4`.
+    pub port: Option<String>,
 }
 
 impl TargetDisk {
     /// From the inventory.
     pub fn of_disk(disk: &Disk) -> Self {
         let lost = disk.partitions.iter().map(|p| format!("{} ({})", p.name, p.size)).collect();
+        let hardware = Hardware {
+            name: disk.name.clone(),
+            model: disk.model.clone(),
+            serial: disk.serial.clone(),
+            shares_serial: disk.told_apart_by.is_some(),
+            port: disk.usb.as_ref().map(|usb| usb.port.clone()),
+        };
         Self {
             path: disk.node.clone(),
             description: disk.summary(),
@@ -101,6 +126,7 @@ impl TargetDisk {
             identity: disk.identity(),
             optimal_io: Bytes(disk.optimal_io.into()),
             alignment_offset: Bytes(disk.alignment_offset.into()),
+            hardware: Some(Box::new(hardware)),
         }
     }
 
@@ -111,7 +137,16 @@ impl TargetDisk {
         let identity = Identity { diskseq: None, size, sector_size };
         let (optimal_io, alignment_offset) = (Bytes(0), Bytes(0));
         let token = Shown(&name).to_string();
-        Self { path, description, token, lost: Vec::new(), identity, optimal_io, alignment_offset }
+        Self {
+            path,
+            description,
+            token,
+            lost: Vec::new(),
+            identity,
+            optimal_io,
+            alignment_offset,
+            hardware: None,
+        }
     }
 
     /// What a partition plan needs to know of it.

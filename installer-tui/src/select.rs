@@ -1,12 +1,17 @@
 //! From answers to one disk.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+};
 
 use aegis_core::{edition::Edition, license::key::LicenseKey};
 use aegis_editions::licensing::Licensing;
 use aegis_hw::{
     Bytes, Tree,
-    inventory::{self, Disk, Use},
+    inventory::{self, DeviceNumber, Disk, Use},
 };
 use serde::Deserialize;
 
@@ -80,11 +85,10 @@ pub fn by_answers(
 }
 
 fn refuse(disk: &Disk, medium: &BTreeSet<String>, needed: Bytes) -> Result<(), Error> {
-    let reasons: Vec<String> = disk.refusals(medium, needed).iter().map(ToString::to_string).collect();
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Refused { disk: disk.summary(), reasons })
+    let found = disk.refusals(medium, needed);
+    let Some(first) = found.first() else { return Ok(()) };
+    let reasons = found.iter().map(ToString::to_string).collect();
+    Err(Error::Refused { disk: disk.summary(), reasons, next: first.advice() })
 }
 
 /// Where desktops mount sticks by themselves.
@@ -99,16 +103,31 @@ pub fn by_path(
     needed: Bytes,
     unmount: bool,
 ) -> Result<(TargetDisk, Vec<String>), Error> {
-    let mut real = path.to_owned();
     if !tree.is_recorded() {
-        real = path.canonicalize().map_err(Error::io("look at", path))?;
+        let real = path.canonicalize().map_err(Error::io("look at", path))?;
         let data = real.metadata().map_err(Error::io("look at", path))?;
         if data.is_file() {
             return Ok((TargetDisk::of_file(real, Bytes(data.len()), 512), Vec::new()));
         }
     }
-    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut disk = inventory::disk(tree, &name)?;
+    let name = device_name(tree, path)?;
+    let found = inventory::disk(tree, &name);
+    if let Err(aegis_hw::Error::NoSuchDisk(name)) = &found {
+        let whole = inventory::backing_disks(tree, Path::new(name))?.pop_first();
+        if let Some(disk) = whole {
+            return Err(Error::PartOfDisk { path: path.into(), disk });
+        }
+    }
+    of_disk(found?, medium, needed, unmount)
+}
+
+/// As [`by_path`], for a disk of the inventory.
+pub fn of_disk(
+    mut disk: Disk,
+    medium: &BTreeSet<String>,
+    needed: Bytes,
+    unmount: bool,
+) -> Result<(TargetDisk, Vec<String>), Error> {
     let mut mounts = Vec::new();
     if unmount && disk.removable {
         disk.uses.retain(|one| match one {
@@ -121,6 +140,25 @@ pub fn by_path(
     }
     refuse(&disk, medium, needed)?;
     Ok((TargetDisk::of_disk(&disk), mounts))
+}
+
+/// The kernel's name of the device behind a path. On this machine the number of the node decides, so that another name
+/// of a disk is known as that disk, and what only has the name of a disk is none.
+fn device_name(tree: &Tree, path: &Path) -> Result<String, Error> {
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    if tree.is_recorded() {
+        let real = path.to_str().and_then(|path| tree.real(path).ok());
+        return Ok(last(real.as_deref().map_or(path, Path::new)).unwrap_or_default());
+    }
+    let data = path.metadata().map_err(Error::io("look at", path))?;
+    if !data.file_type().is_block_device() {
+        return Err(aegis_hw::Error::NotADisk(path.into()).into());
+    }
+    let number = DeviceNumber::of_node(data.rdev());
+    let directory = tree.real(&format!("/sys/dev/block/{number}"));
+    // Without it, as below other roots, the node's own name has to do.
+    let name = directory.ok().as_deref().map(Path::new).and_then(last);
+    Ok(name.or_else(|| last(path)).unwrap_or_default())
 }
 
 /// Demands that the answers name the disk that will be erased.

@@ -128,6 +128,28 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// What to do next, as a sentence without a full stop.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::InUse(Use::Mount { .. }) => {
+                "choose another disk, or unmount everything that is on this one"
+            }
+            Self::InUse(Use::Swap { .. }) => "choose another disk, or swapoff what is on this one",
+            Self::InUse(Use::Holder { .. }) => {
+                "choose another disk, or stop the RAID, LVM or encryption on it"
+            }
+            Self::ReadOnly => "slide the write protection of the stick or card off, or use another one",
+            Self::Empty => "put a medium in, or choose another disk",
+            Self::Failing { .. } => "try another port or cable, or choose another disk",
+            Self::TooSmall { .. } => "choose a larger disk",
+            Self::SectorSize { .. } => "choose a disk with sectors of 512 or 4096 bytes",
+            Self::UsesUnknown => "mount /proc, so that the mounts can be read",
+            Self::Medium => "choose another disk",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -243,7 +243,8 @@ fn of_device(tree: &Tree, real: &Path, place: &Path, file: &Path) -> Result<Sour
         Some(partition) => format!("{}, {size}, of {}", Shown(&partition.name), disk.summary()),
     };
     if !reasons.is_empty() {
-        return Err(Error::Refused { disk: description, reasons });
+        let next = "unmount what is on it, or make those mounts read-only";
+        return Err(Error::Refused { disk: description, reasons, next });
     }
     let identity = Identity { size, ..disk.identity() };
     Ok(SourceDevice { path: real.into(), description, identity, alone: uses.is_empty() })

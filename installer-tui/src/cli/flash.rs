@@ -1,24 +1,32 @@
-//! `aegis-installer flash`: an image on sticks, without screens.
+//! `aegis-installer flash`: images on sticks, without screens.
+
+mod lines;
 
 use std::{
+    collections::BTreeSet,
     io::{self, BufRead, IsTerminal},
     path::PathBuf,
 };
 
-use aegis_core::{
-    hex::Digest,
-    report::{Hint, render},
-};
-use aegis_hw::{Bytes, Lock};
+use aegis_core::{hex::Digest, report::render};
+use aegis_hw::{Lock, Tree};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde_json::json;
 
-use super::{PathArgs, lines, live};
+use self::lines::Lines;
+use super::{
+    PathArgs,
+    lines::{out, stay_awake},
+    live, signals,
+};
 use crate::{
-    error::{DiskState, Error},
+    error::Error,
     flash::{
-        self, Event, FlashPlan, Outcome, Phase,
+        self, Batch, FlashPlan, Outcome,
+        auto::{Auto, SizeRange},
         image::{Authority, ImageFile},
         plan::Wishes,
+        session::Session,
     },
     select,
 };
@@ -26,25 +34,28 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct FlashArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
-    #[arg(required_unless_present = "live")]
-    image: Option<PathBuf>,
+    ///
+    /// One for all devices, or as many as devices, in the same order.
+    #[arg(required_unless_present_any = ["answers", "live"])]
+    image: Vec<PathBuf>,
 
     /// Copies the medium that this system runs from.
     ///
     /// Its files are compared with its signed manifest first.
-    #[arg(long, conflicts_with_all = ["image", "sha256", "sums"])]
+    #[arg(long, conflicts_with_all = ["image", "sha256", "sums", "answers", "save_answers"])]
     live: bool,
 
     /// Device to erase and write; several times for several devices.
     ///
     /// An existing regular file can stand for a device.
-    #[arg(long = "to", value_name = "DEVICE", required = true)]
+    #[arg(long = "to", value_name = "DEVICE", required_unless_present_any = ["answers", "auto"])]
     to: Vec<PathBuf>,
 
     /// Serial number of a device, once for each.
     ///
     /// It confirms that this device is to be erased. Without it, it is asked for.
-    /// A device without a serial number is confirmed by its name.
+    /// A device without a serial number is confirmed by its name, and --auto 20
+    /// by `20 blank`.
     #[arg(long, value_name = "SERIAL")]
     serial: Vec<String>,
 
@@ -65,6 +76,45 @@ pub(super) struct FlashArgs {
     /// Unmounts what a desktop mounted of a removable device.
     #[arg(long)]
     unmount: bool,
+
+    /// Writes the next N blank USB sticks as they are plugged in, at once each.
+    ///
+    /// A stick is taken only if there is nothing to lose on it: no partition
+    /// table, no file system, and both its ends and places between read as blank.
+    /// Sticks that are there at the start are left alone unless --auto-model
+    /// names them. No serial number can be typed for a stick that nobody has
+    /// plugged in yet, so the number of blank sticks is: `20 blank` for 20.
+    #[arg(long, value_name = "N", requires = "auto_size", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    auto: Option<u32>,
+
+    /// Sizes that --auto takes, such as 14GiB..16GB.
+    #[arg(long, value_name = "MIN..MAX", requires = "auto", value_parser = SizeRange::parse)]
+    auto_size: Option<SizeRange>,
+
+    /// Text that the model has to contain for --auto, in either case.
+    #[arg(long, value_name = "TEXT", requires = "auto")]
+    auto_model: Option<String>,
+
+    /// Waits so long for a device that was pulled out, and then goes on.
+    ///
+    /// It is known again by serial number, model and size; only what differs is
+    /// written then. The time begins when the device failed.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wait_return: Option<u64>,
+
+    /// Session to repeat, TOML, as --save-answers writes it.
+    ///
+    /// The devices that it names are erased without a question.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["image", "to", "serial", "sha256", "sums", "update", "unmount", "auto", "wait_return"]
+    )]
+    answers: Option<PathBuf>,
+
+    /// Writes the session to this new file, which then repeats it.
+    #[arg(long, value_name = "FILE")]
+    save_answers: Option<PathBuf>,
 
     /// Prints what would be done and changes nothing.
     #[arg(long)]
@@ -88,132 +138,143 @@ pub(super) fn parse_digest(text: &str) -> Result<Digest, String> {
     Digest::parse(&text.to_ascii_lowercase()).ok_or_else(|| "expected 64 hexadecimal digits".into())
 }
 
-pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
-    paths.writable("write an image")?;
-    let image = match &args.image {
-        Some(file) => ImageFile::look(file, &authority(args.sha256, args.sums.as_ref()))?,
-        None => live::image(paths, args.json)?,
-    };
-    let tree = paths.tree()?;
-    let medium = select::medium_disks(&tree, &paths.state)?;
-    let plan = FlashPlan::new(
-        &tree,
-        image,
-        &args.to,
-        &medium,
-        Wishes { update: args.update, unmount: args.unmount },
-    )?;
-    if args.plan {
-        let json = || format!("{:#}\n", json!(plan));
-        lines::out(&if args.json { json() } else { plan.to_string() });
-        return Ok(());
-    }
-    confirm(&plan, args)?;
-    let _lock = Lock::take(&paths.lock)?;
-    let _awake = lines::stay_awake("sticks are being written");
-    let mut lines = Lines::new(&plan, args.json);
-    let outcomes = flash::run(&plan, &mut |event| lines.report(&event))?;
-    let total = outcomes.len();
-    let mut failures: Vec<Error> = Vec::new();
-    for (target, outcome) in plan.targets.iter().zip(outcomes) {
-        failures.extend(lines.end(target.path.clone(), outcome));
-    }
-    if total > 1 && !failures.is_empty() {
-        failures.iter().for_each(|error| eprintln!("{}", render(error)));
-        return Err(Error::FlashSome { failed: failures.len(), all: total });
-    }
-    failures.pop().map_or(Ok(()), Err)
+/// A session on this machine.
+struct Work {
+    session: Session,
+    batch: Batch,
+    /// What was typed in advance; `None` when it has to be asked for.
+    typed: Option<Vec<String>>,
 }
 
-fn confirm(plan: &FlashPlan, args: &FlashArgs) -> Result<(), Error> {
-    if !args.serial.is_empty() || args.json || !io::stdin().is_terminal() {
-        return plan.check_confirmation(&args.serial);
+pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
+    if !args.plan {
+        paths.writable("write an image")?;
     }
-    lines::out(&plan.to_string());
+    let tree = paths.tree()?;
+    let medium = select::medium_disks(&tree, &paths.state)?;
+    let work = match &args.answers {
+        Some(file) => repeated(&Session::read(file)?, &tree, &medium)?,
+        None => typed(paths, args, &tree, &medium)?,
+    };
+    if let Some(file) = &args.save_answers {
+        work.session.save(file)?;
+    }
+    if args.plan {
+        let json = || format!("{:#}\n", json!(work.batch));
+        out(&if args.json { json() } else { work.batch.to_string() });
+        return Ok(());
+    }
+    confirm(&work, args.json)?;
+    let _lock = Lock::take(&paths.lock)?;
+    let _awake = stay_awake("sticks are being written");
+    let signals = signals::take(SfdFlags::SFD_NONBLOCK).map_err(Error::io("receive", "signals"))?;
+    let mut lines = Lines::new(&work.batch, args.json);
+    let mut stop = Stop { signals, asked: false };
+    let ended = flash::run_batch(&work.batch, &tree, &medium, &mut |report| {
+        lines.report(&report);
+        stop.goes_on(&mut lines)
+    })?;
+    lines.table(&ended);
+    conclude(&work.batch, ended)
+}
+
+/// Whether somebody asked for the end.
+struct Stop {
+    signals: SignalFd,
+    asked: bool,
+}
+
+impl Stop {
+    fn goes_on(&mut self, lines: &mut Lines<'_>) -> bool {
+        if !self.asked && matches!(self.signals.read_signal(), Ok(Some(_))) {
+            self.asked = true;
+            lines.stopping();
+        }
+        !self.asked
+    }
+}
+
+/// The session of a file.
+fn repeated(session: &Session, tree: &Tree, medium: &BTreeSet<String>) -> Result<Work, Error> {
+    let batch = session.batch(tree, medium)?;
+    let typed = Some(session.consent(&batch));
+    Ok(Work { session: session.clone(), batch, typed })
+}
+
+/// The session of the command line.
+fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<String>) -> Result<Work, Error> {
+    let usage = |problem: String, next| Err(Error::Usage { problem, next });
+    let (count, devices) = (args.image.len(), args.to.len());
+    if count > 1 && (count != devices || args.auto.is_some()) {
+        let problem = format!("{count} images for {devices} devices");
+        return usage(problem, "name one image for all devices, or for each image one device by --to");
+    }
+    if count > 1 && args.sha256.is_some() {
+        return usage("one --sha256 for several images".into(), "use --sums, or a session file");
+    }
+    let authority = authority(args.sha256, args.sums.as_ref());
+    let images = match args.live {
+        true => vec![live::image(paths, args.json)?],
+        false => args.image.iter().map(|path| ImageFile::look(path, &authority)).collect::<Result<_, _>>()?,
+    };
+    let wishes = Wishes { update: args.update, unmount: args.unmount };
+    let mut writes = Vec::new();
+    for (number, image) in images.into_iter().enumerate() {
+        let devices = if count > 1 { &args.to[number..=number] } else { &args.to[..] };
+        writes.push(FlashPlan::new(tree, image, devices, medium, wishes)?);
+    }
+    let auto = args.auto.zip(args.auto_size);
+    let auto = auto.map(|(count, size)| Auto { count, size, model: args.auto_model.clone() });
+    let authorities = vec![authority; writes.len()];
+    let batch = Batch::new(writes, auto, args.wait_return)?;
+    let session = Session::of(&batch, &authorities, args.unmount);
+    let typed = (!args.serial.is_empty()).then(|| args.serial.clone());
+    Ok(Work { session, batch, typed })
+}
+
+fn confirm(work: &Work, json: bool) -> Result<(), Error> {
+    if let Some(typed) = &work.typed {
+        return work.batch.check_confirmation(typed);
+    }
+    if json || !io::stdin().is_terminal() {
+        return work.batch.check_confirmation(&[]);
+    }
+    out(&work.batch.to_string());
     let mut typed = Vec::new();
-    for target in &plan.targets {
-        lines::out(&format!("Type `{}` to erase {}: ", target.token, target.path.display()));
+    for (word, what) in work.batch.questions() {
+        out(&format!("Type `{word}` to {what}: "));
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(Error::Terminal)?;
         typed.push(line.trim().to_owned());
     }
-    plan.check_confirmation(&typed)
+    work.batch.check_confirmation(&typed)
 }
 
-/// Progress as lines.
-struct Lines<'a> {
-    plan: &'a FlashPlan,
-    json: bool,
-    /// Phase and tenth that were told last, for each device.
-    told: Vec<Option<(Phase, u64)>>,
+/// The result of the program, from what the devices ended as.
+fn conclude(batch: &Batch, ended: Vec<flash::Ended>) -> Result<(), Error> {
+    let all = ended.len();
+    let complete =
+        |end: &flash::Ended| matches!(end.outcome, Outcome::Complete { .. }) && !is_named(batch, end);
+    let taken = ended.iter().filter(|end| complete(end)).count();
+    let mut failures: Vec<Error> = ended.into_iter().filter_map(lines::failure).collect();
+    let short = batch
+        .auto
+        .as_ref()
+        .map(|auto| auto.count)
+        .filter(|count| usize::try_from(*count).is_ok_and(|count| taken < count));
+    if let Some(wanted) = short {
+        failures.iter().for_each(|error| eprintln!("{}", render(error)));
+        return Err(Error::TooFewTaken { complete: taken, wanted });
+    }
+    if all > 1 && !failures.is_empty() {
+        failures.iter().for_each(|error| eprintln!("{}", render(error)));
+        return Err(Error::FlashSome { failed: failures.len(), all });
+    }
+    failures.pop().map_or(Ok(()), Err)
 }
 
-impl<'a> Lines<'a> {
-    fn new(plan: &'a FlashPlan, json: bool) -> Self {
-        Self { plan, json, told: vec![None; plan.targets.len()] }
-    }
-
-    fn report(&mut self, event: &Event) -> bool {
-        let device = &self.plan.targets[event.device].path;
-        if self.json {
-            let mut value = json!(event);
-            value["event"] = json!("progress");
-            value["device"] = json!(device);
-            lines::out(&format!("{value}\n"));
-            return true;
-        }
-        let Event { phase, bytes, total, rate, eta, waits, .. } = event;
-        // The end is told with what it ended as.
-        if matches!(phase, Phase::Complete | Phase::Failed) {
-            return true;
-        }
-        let tenth = total.and_then(|total| bytes.saturating_mul(10).checked_div(total));
-        // Where the end is not known, a line for each gibibyte.
-        let step = tenth.unwrap_or(bytes >> 30);
-        if let Some(seconds) = waits.filter(|seconds| seconds % 10 == 0) {
-            lines::out(&format!("{}: no answer for {seconds} s\n", device.display()));
-        }
-        if self.told[event.device] != Some((*phase, step)) {
-            self.told[event.device] = Some((*phase, step));
-            let done = tenth.map_or_else(|| format!(" {}", Bytes(*bytes)), |tenth| format!(" {tenth}0 %"));
-            let rate = if *rate > 0 { format!(", {}/s", Bytes(*rate)) } else { String::new() };
-            let left = eta.map(|s| format!(", {s} s left")).unwrap_or_default();
-            lines::out(&format!("{}: {phase}{done}{rate}{left}\n", device.display()));
-        }
-        true
-    }
-
-    /// Tells what a device ended as; the failure, if it did not end well.
-    fn end(&self, device: PathBuf, outcome: Outcome) -> Option<Error> {
-        let (disk, failure) = match outcome {
-            Outcome::Complete { length, sha256, written, ms } => {
-                let end = json!({
-                    "event": "complete", "device": device, "bytes": length, "written": written,
-                    "sha256": sha256, "ms": ms,
-                });
-                let (name, rate) = (device.display(), Bytes(length.saturating_mul(1000) / ms.max(1)));
-                lines::out(&match self.json {
-                    true => format!("{end}\n"),
-                    false => format!(
-                        "{name}: complete and read back, {} in {}.{} s ({rate}/s), SHA-256 {sha256}\n",
-                        Bytes(length),
-                        ms / 1000,
-                        ms % 1000 / 100,
-                    ),
-                });
-                return None;
-            }
-            Outcome::Untouched(failure) => (DiskState::Untouched, failure),
-            Outcome::NotBootable(failure) => (DiskState::NotInstalled, failure),
-        };
-        let error = Error::Flash { device: device.clone(), disk, source: Box::new(failure) };
-        if self.json {
-            let code = error.exit_code();
-            let end = json!({
-                "event": "failed", "device": device, "disk": disk, "error": render(&error), "code": code,
-            });
-            lines::out(&format!("{end}\n"));
-        }
-        Some(error)
-    }
+/// Whether a device was named before, and not taken.
+fn is_named(batch: &Batch, end: &flash::Ended) -> bool {
+    let same = |target: &&crate::plan::TargetDisk| target.path == end.target.path;
+    batch.targets().iter().any(same)
 }

@@ -105,9 +105,36 @@ impl Pending {
     }
 }
 
+/// Is told what happens to devices while they are written.
+pub trait Observer {
+    /// What a device is at. `false` stops the work; what was begun is then not bootable.
+    fn report(&mut self, event: Event) -> bool;
+
+    /// What a device ended as, as soon as it has, and once for each.
+    fn ended(&mut self, device: usize, outcome: Outcome);
+}
+
 /// Writes an image to devices and reads it back from them. `observer` is told what happens and stops the work by
 /// returning false; what was begun is then not bootable.
 pub fn flash(order: &Order<'_>, observer: &mut dyn FnMut(Event) -> bool) -> Vec<Outcome> {
+    struct Collector<'a>(&'a mut dyn FnMut(Event) -> bool, Vec<Option<Outcome>>);
+    impl Observer for Collector<'_> {
+        fn report(&mut self, event: Event) -> bool {
+            self.0(event)
+        }
+
+        fn ended(&mut self, device: usize, outcome: Outcome) {
+            self.1[device] = Some(outcome);
+        }
+    }
+    let mut collector = Collector(observer, order.targets.iter().map(|_| None).collect());
+    flash_each(order, &mut collector);
+    // Each was told of once.
+    collector.1.into_iter().flatten().collect()
+}
+
+/// As [`flash`], and tells of the end of each device when it comes.
+pub fn flash_each(order: &Order<'_>, observer: &mut dyn Observer) {
     let stop = AtomicBool::new(false);
     let pending = Pending::default();
     let bell = Arc::<Bell>::default();
@@ -139,8 +166,8 @@ pub fn flash(order: &Order<'_>, observer: &mut dyn FnMut(Event) -> bool) -> Vec<
             });
         }
         drop(news);
-        watch(&told, &progress, &Watching { length, pending, stop }, observer)
-    })
+        watch(&told, &progress, &Watching { length, pending, stop }, observer);
+    });
 }
 
 /// Computes what the image is while it passes.
@@ -184,9 +211,9 @@ fn watch(
     told: &mpsc::Receiver<News>,
     progress: &[Progress],
     watching: &Watching<'_>,
-    observer: &mut dyn FnMut(Event) -> bool,
-) -> Vec<Outcome> {
-    let mut ended: Vec<Option<Outcome>> = progress.iter().map(|_| None).collect();
+    observer: &mut dyn Observer,
+) {
+    let mut ended = vec![false; progress.len()];
     let now = Instant::now();
     let mut seen: Vec<_> =
         progress.iter().map(|_| Seen { phase: Phase::Check, samples: Vec::new(), moved: now }).collect();
@@ -195,11 +222,12 @@ fn watch(
         // Every phase is reported when it begins, however short it is.
         let entered = match told.recv_timeout(INTERVAL) {
             Ok(News::Ended(device, outcome)) => {
-                if !observer(ended_event(device, seq, &outcome)) {
+                if !observer.report(ended_event(device, seq, &outcome)) {
                     watching.stop.store(true, Ordering::Relaxed);
                 }
                 seq += 1;
-                ended[device] = Some(outcome);
+                ended[device] = true;
+                observer.ended(device, outcome);
                 continue;
             }
             Ok(News::Entered(device, phase)) => Some((device, phase)),
@@ -210,18 +238,19 @@ fn watch(
             let phase = match entered {
                 Some((other, _)) if other != device => continue,
                 Some((_, phase)) => phase,
-                None if ended[device].is_some() => continue,
+                None if ended[device] => continue,
                 None => *one.phase.lock().unwrap_or_else(PoisonError::into_inner),
             };
             let event = seen[device].event((device, seq), phase, one, watching);
             seq += 1;
-            if !observer(event) {
+            if !observer.report(event) {
                 watching.stop.store(true, Ordering::Relaxed);
             }
         }
     }
-    let lost = || Outcome::NotBootable(Failure::Cancelled);
-    ended.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    for device in (0..progress.len()).filter(|device| !ended[*device]) {
+        observer.ended(device, Outcome::NotBootable(Failure::Cancelled));
+    }
 }
 
 /// The last report about a device.

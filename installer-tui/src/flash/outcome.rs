@@ -64,6 +64,13 @@ pub enum Failure {
         /// What the system said.
         source: aegis_hw::Error,
     },
+    /// The device was pulled out, or its connection broke.
+    Gone {
+        /// Where it was, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: aegis_hw::Error,
+    },
     /// The image cannot be read or decoded.
     Image {
         /// Where in the decoded image, in bytes.
@@ -114,6 +121,9 @@ impl fmt::Display for Failure {
             Self::Device { operation, offset, .. } => {
                 write!(f, "cannot {operation} the device at byte {offset}")
             }
+            Self::Gone { offset, .. } => {
+                write!(f, "the device was pulled out or lost its connection at byte {offset}")
+            }
             Self::Image { offset, .. } => write!(f, "the image is not readable at byte {offset}"),
             Self::Digest { by, expected, found } => {
                 write!(f, "the image is not the one that {by} names: expected {expected}, found {found}")
@@ -134,7 +144,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Device { source, .. } => Some(source),
+            Self::Device { source, .. } | Self::Gone { source, .. } => Some(source),
             Self::Image { source, .. } => Some(source),
             _ => None,
         }
@@ -146,6 +156,9 @@ impl aegis_core::report::Hint for Failure {
         let text = match self {
             Self::Device { .. } | Self::Stalled { .. } => {
                 "try another port without a hub; if it fails again, use another stick"
+            }
+            Self::Gone { .. } => {
+                "plug it in again and repeat the command; with --wait-return it goes on by itself"
             }
             Self::Image { .. } | Self::Digest { .. } => "get the image again",
             Self::TooLarge { .. } => "use a larger device",

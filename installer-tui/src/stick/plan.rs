@@ -102,7 +102,8 @@ impl StickPlan {
         {
             let reason =
                 format!("{} cannot be taken out; --fixed-disk says that this is meant", Shown(&name));
-            return Err(Error::Refused { disk: target.description, reasons: vec![reason] });
+            let next = "choose a stick; `aegis-installer devices` lists the disks";
+            return Err(Error::Refused { disk: target.description, reasons: vec![reason], next });
         }
         let (size, sector) = (target.identity.size.0, target.identity.sector_size);
         let file_system = wishes.file_system.unwrap_or(match size {
@@ -143,7 +144,8 @@ impl StickPlan {
         }
         if self.file_system == FileSystem::Fat32 && size > fat::most(sector) {
             let reasons = vec!["it is too large for FAT32; use exFAT".into()];
-            return Err(Error::Refused { disk: self.target.description.clone(), reasons });
+            let next = "leave --format out, or give it exfat";
+            return Err(Error::Refused { disk: self.target.description.clone(), reasons, next });
         }
         Ok(())
     }

@@ -12,14 +12,14 @@ use aegis_hw::{
     inventory::Disk,
     watch::{Change, End, Watch},
 };
-use nix::sys::{
-    signal::{SigSet, Signal},
-    signalfd::{SfdFlags, SignalFd},
-};
+use nix::sys::signalfd::SfdFlags;
 use serde_json::{Value, json};
 
 use super::{DevicesArgs, Entry};
-use crate::{cli::lines, error::Error};
+use crate::{
+    cli::{lines, signals},
+    error::Error,
+};
 
 /// Watches until a signal asks for the end, or standard output is closed.
 pub(super) fn run(tree: &Tree, medium: &BTreeSet<String>, args: &DevicesArgs) -> Result<(), Error> {
@@ -27,7 +27,7 @@ pub(super) fn run(tree: &Tree, medium: &BTreeSet<String>, args: &DevicesArgs) ->
         return Err(Error::WatchOfRecording);
     }
     let printer = Printer { medium, json: args.json };
-    let signals = signals().map_err(Error::io("receive", "signals"))?;
+    let signals = signals::take(SfdFlags::empty()).map_err(Error::io("receive", "signals"))?;
     let mut watch = Watch::open(tree, args.receive_buffer)?;
     watch.disks().for_each(|disk| printer.disk("present", disk));
     printer.ready(watch.origin());
@@ -37,14 +37,6 @@ pub(super) fn run(tree: &Tree, medium: &BTreeSet<String>, args: &DevicesArgs) ->
         changes.iter().for_each(|change| printer.change(change));
     }
     Ok(())
-}
-
-/// Ctrl-C and what asks a program to end, as a descriptor.
-fn signals() -> io::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| set.add(signal));
-    set.thread_block()?;
-    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?)
 }
 
 struct Printer<'a> {
