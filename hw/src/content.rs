@@ -4,14 +4,14 @@
 
 #[cfg(feature = "dynamic")]
 use std::collections::BTreeMap;
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, io, path::Path};
 
 use aegis_core::probe::{self, Probe, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
 #[cfg(feature = "dynamic")]
 use crate::sys::blkid;
+use crate::{error::Error, sys};
 
 /// What is there, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,13 +168,13 @@ impl probe::Source for Part<'_> {
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let position = self.offset.checked_add(offset).ok_or(io::ErrorKind::InvalidInput)?;
-        self.file.read_exact_at(buffer, position)
+        sys::read_exact_at(self.file, buffer, position)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, io::Write};
 
     use aegis_core::report::render;
 
@@ -190,8 +190,8 @@ mod tests {
         for (at, change) in changes {
             bytes[(2 << 20) + at..][..change.len()].copy_from_slice(change);
         }
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&bytes, 0).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
         file
     }
 

@@ -9,7 +9,7 @@ use aegis_core::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{text::Shown, units::Bytes};
+use crate::{sys, text::Shown, units::Bytes};
 
 /// Why a disk could not be read, planned or written.
 #[derive(Debug)]
@@ -111,6 +111,16 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { operation, path, source }
     }
+
+    /// Whether the device may have been pulled out.
+    pub fn may_be_gone(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if sys::may_be_gone(source))
+    }
+
+    /// Whether the device that failed may do better at the next attempt.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if sys::may_pass(source))
+    }
 }
 
 impl fmt::Display for Error {
@@ -201,7 +211,7 @@ impl Hint for Error {
 /// What to do next after an error of the system, as a sentence without a full stop.
 pub fn advice(error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
-        io::ErrorKind::PermissionDenied => "run it as root, such as by sudo",
+        io::ErrorKind::PermissionDenied => sys::MORE_RIGHTS,
         io::ErrorKind::NotFound => "check the name",
         io::ErrorKind::AlreadyExists => "give another name, or remove what is there",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or use another directory",

@@ -16,6 +16,8 @@ mod block;
 mod content;
 mod disk;
 mod machine;
+#[cfg(not(target_os = "linux"))]
+mod native;
 pub(crate) mod sysfs;
 mod system;
 mod usage;
@@ -63,6 +65,10 @@ impl Inventory {
     /// # Errors
     /// When the list of block devices cannot be read.
     pub fn read(tree: &Tree) -> Result<Self, Error> {
+        #[cfg(not(target_os = "linux"))]
+        if !tree.is_recorded() {
+            return native::read();
+        }
         let blocks = Blocks::read(tree)?;
         let usage = Usage::read(tree, &blocks);
         let content = content::Reader::new(tree);
@@ -161,6 +167,10 @@ pub(crate) fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 /// # Errors
 /// When there is none, or as [`Inventory::read`].
 pub fn disk(tree: &Tree, name: &str) -> Result<Disk, Error> {
+    if cfg!(not(target_os = "linux")) && !tree.is_recorded() {
+        let found = disks(tree)?.into_iter().find(|disk| disk.name == name);
+        return found.ok_or_else(|| Error::NoSuchDisk(name.into()));
+    }
     let blocks = Blocks::read(tree)?;
     let found = blocks.find(name).filter(|block| block.name == name);
     let block = found.ok_or_else(|| Error::NoSuchDisk(name.into()))?;
@@ -204,6 +214,14 @@ pub fn backing_disks(tree: &Tree, device: &Path) -> Result<BTreeSet<String>, Err
     // Without the mounts only loop devices lead nowhere.
     let usage = Usage::read(tree, &blocks).unwrap_or_default();
     Ok(blocks.disks_of(&name, &usage))
+}
+
+/// Names of the disks that a system other than Linux runs from, or was started from; on Linux their uses tell.
+pub fn system_disks() -> BTreeSet<String> {
+    #[cfg(not(target_os = "linux"))]
+    return native::system_disks();
+    #[cfg(target_os = "linux")]
+    BTreeSet::new()
 }
 
 /// Every device on the USB, hubs before what is on them.

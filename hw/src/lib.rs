@@ -29,9 +29,13 @@ pub mod undo;
 pub mod units;
 #[cfg(feature = "watch")]
 pub mod watch;
+#[cfg(any(windows, test))]
+mod windows;
 
 pub use error::{Error, LoadError, advice};
 pub use sys::Lock;
+#[cfg(not(target_os = "linux"))]
+pub use sys::{Awake, Interrupts};
 #[cfg(feature = "inventory")]
 pub use tree::Tree;
 pub use units::Bytes;

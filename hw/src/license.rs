@@ -6,7 +6,6 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -24,7 +23,7 @@ use aegis_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, sys};
 
 /// Bytes of the longest revocation list that a machine reads: about 90,000 licenses.
 const LIST_LIMIT: usize = 1 << 20;
@@ -193,11 +192,12 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let replace = || {
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(&partial)?;
+        let mut file =
+            sys::with_mode(options.write(true).create(true).truncate(true), 0o644).open(&partial)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&partial, path)?;
-        File::open(directory)?.sync_all()
+        sys::sync_directory(directory)
     };
     replace().map_err(|error| {
         // What is half written is of no use to anyone.

@@ -1,7 +1,10 @@
-//! The system calls that the standard library does not have.
+//! What the standard library does not have, for each system: the one place where they differ.
+//!
+//! Every system has the same functions: opening disks so that nobody else writes to them, what an open disk says of itself,
+//! reading and writing at a place from several threads, and what an error means.
 #![expect(
     unsafe_code,
-    reason = "ioctl, flock, posix_fadvise and libraries loaded at run time have no safe form in the standard library"
+    reason = "ioctl, flock, posix_fadvise, DeviceIoControl and libraries loaded at run time have no safe form in the standard library"
 )]
 
 #[cfg(all(feature = "dynamic", feature = "inventory"))]
@@ -10,95 +13,36 @@ pub(crate) mod blkid;
 pub(crate) mod drm;
 #[cfg(feature = "dynamic")]
 pub(crate) mod library;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
 #[cfg(all(feature = "dynamic", feature = "gpu"))]
 pub(crate) mod nvenc;
 #[cfg(all(feature = "dynamic", feature = "gpu"))]
 pub(crate) mod nvml;
+#[cfg(unix)]
+mod unix;
 #[cfg(all(feature = "dynamic", feature = "gpu"))]
 pub(crate) mod vaapi;
+#[cfg(windows)]
+mod windows;
 
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::*;
+#[cfg(target_os = "macos")]
+pub(crate) use self::macos::*;
+#[cfg(unix)]
+pub(crate) use self::unix::*;
+#[cfg(windows)]
+pub(crate) use self::windows::*;
 use crate::error::Error;
-
-// linux/fs.h and linux/loop.h
-const BLKRRPART: libc::c_ulong = 0x125f;
-const BLKFLSBUF: libc::c_ulong = 0x1261;
-const BLKSSZGET: libc::c_ulong = 0x1268;
-const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
-const BLKGETDISKSEQ: libc::c_ulong = 0x8008_1280;
-const LOOP_CLR_FD: libc::c_ulong = 0x4c01;
-const LOOP_CONFIGURE: libc::c_ulong = 0x4c0a;
-const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4c82;
-
-/// Without argument.
-fn ioctl(file: &File, request: libc::c_ulong) -> io::Result<libc::c_int> {
-    // The type of a request differs between C libraries.
-    // SAFETY: the requests passed here take no pointer; the descriptor is open.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), request as _, 0) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-fn ioctl_u64(file: &File, request: libc::c_ulong) -> io::Result<u64> {
-    let mut value = 0u64;
-    // SAFETY: the requests passed here write one 64-bit number to the pointer.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), request as _, &raw mut value) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
-}
-
-/// Size of a block device in bytes.
-pub(crate) fn device_size(file: &File) -> io::Result<u64> {
-    ioctl_u64(file, BLKGETSIZE64)
-}
-
-/// The number that the kernel gives each appearance of a disk; `None` before Linux 5.15.
-pub(crate) fn disk_sequence(file: &File) -> io::Result<Option<u64>> {
-    match ioctl_u64(file, BLKGETDISKSEQ) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Bytes of a logical sector.
-pub(crate) fn sector_size(file: &File) -> io::Result<u32> {
-    let mut value: libc::c_int = 0;
-    // SAFETY: BLKSSZGET writes one int to the pointer.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), BLKSSZGET as _, &raw mut value) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    u32::try_from(value).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-/// Writes out and forgets what the kernel holds of a block device.
-pub(crate) fn flush_buffers(file: &File) -> io::Result<()> {
-    ioctl(file, BLKFLSBUF).map(drop)
-}
-
-/// Has the kernel read the partition table again.
-pub(crate) fn reread_table(file: &File) -> io::Result<()> {
-    ioctl(file, BLKRRPART).map(drop)
-}
-
-/// Forgets the page cache of a file; its data must be on the disk already.
-pub(crate) fn forget_pages(file: &File) -> io::Result<()> {
-    // SAFETY: no pointers.
-    let result = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
-}
-
-/// Takes the exclusive lock of a file without waiting.
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    // SAFETY: no pointers.
-    let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
 
 /// A lock file that is held until it is dropped: one writer at a time.
 #[derive(Debug)]
@@ -114,91 +58,5 @@ impl Lock {
             _ => Error::Io { operation: "lock", path: path.into(), source },
         })?;
         Ok(Self(file))
-    }
-}
-
-#[repr(C)]
-struct LoopConfig {
-    fd: u32,
-    block_size: u32,
-    info: libc_loop::LoopInfo64,
-    reserved: [u64; 8],
-}
-
-mod libc_loop {
-    /// `struct loop_info64` of linux/loop.h.
-    #[repr(C)]
-    pub(super) struct LoopInfo64 {
-        pub(super) device: u64,
-        pub(super) inode: u64,
-        pub(super) rdevice: u64,
-        pub(super) offset: u64,
-        pub(super) sizelimit: u64,
-        pub(super) number: u32,
-        pub(super) encrypt_type: u32,
-        pub(super) encrypt_key_size: u32,
-        pub(super) flags: u32,
-        pub(super) file_name: [u8; 64],
-        pub(super) crypt_name: [u8; 64],
-        pub(super) encrypt_key: [u8; 32],
-        pub(super) init: [u64; 2],
-    }
-}
-
-/// A loop device over a part of an open disk; detached when dropped.
-///
-/// It uses the descriptor that the caller holds exclusively, so a program that works on it writes to
-/// that disk and to no other.
-#[derive(Debug)]
-pub(crate) struct LoopDevice {
-    file: File,
-    node: PathBuf,
-}
-
-impl LoopDevice {
-    /// Attaches a free loop device.
-    pub(crate) fn attach(disk: &File, offset: u64, size: u64) -> Result<Self, Error> {
-        let control = Path::new("/dev/loop-control");
-        let open = |path: &Path| {
-            OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))
-        };
-        let controller = open(control)?;
-        // Another program can take the free device first; the kernel then answers EBUSY.
-        for _ in 0..8 {
-            let number = ioctl(&controller, LOOP_CTL_GET_FREE)
-                .map_err(Error::io("find a loop device with", control))?;
-            let node = PathBuf::from(format!("/dev/loop{number}"));
-            let file = open(&node)?;
-            match configure(&file, disk, offset, size) {
-                Ok(()) => return Ok(Self { file, node }),
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-                Err(source) => return Err(Error::Io { operation: "attach", path: node, source }),
-            }
-        }
-        Err(Error::Busy { path: control.into(), source: io::Error::from_raw_os_error(libc::EBUSY) })
-    }
-
-    /// Its path.
-    pub(crate) fn node(&self) -> &Path {
-        &self.node
-    }
-}
-
-fn configure(file: &File, disk: &File, offset: u64, size: u64) -> io::Result<()> {
-    // SAFETY: an all-zero loop_config is valid: numbers and byte arrays only.
-    let mut config: LoopConfig = unsafe { std::mem::zeroed() };
-    config.fd = u32::try_from(disk.as_raw_fd())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    config.info.offset = offset;
-    config.info.sizelimit = size;
-    // SAFETY: LOOP_CONFIGURE reads one loop_config, which outlives the call.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), LOOP_CONFIGURE as _, &raw const config) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-impl Drop for LoopDevice {
-    fn drop(&mut self) {
-        // The data is synchronised by the user of the device; a loop device that stays is only untidy.
-        let _ = ioctl(&self.file, LOOP_CLR_FD);
     }
 }

@@ -4,9 +4,8 @@
 //! was compared on that very descriptor, so that a disk which appears under the same name later is never written.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
-    sys::{self, LoopDevice},
+    sys::{self, Held, LoopDevice},
     units::Bytes,
 };
 
@@ -30,6 +29,59 @@ pub trait Source {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
 }
 
+/// What a path can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole disk, or a part of one that the system shows as a disk.
+    Disk,
+    /// A regular file.
+    File,
+    /// Anything else.
+    Other,
+}
+
+/// What a path that a person typed names in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The path without links, or the system's own way to write it.
+    pub path: PathBuf,
+    /// The size of a regular file; `None` for anything else.
+    pub file: Option<Bytes>,
+}
+
+impl Named {
+    /// Looks it up.
+    ///
+    /// # Errors
+    /// When there is nothing of this name.
+    pub fn resolve(path: &Path) -> io::Result<Self> {
+        let path = sys::real_path(path)?;
+        let file = match sys::kind_of_path(&path)? {
+            Kind::File => Some(Bytes(path.metadata()?.len())),
+            Kind::Disk | Kind::Other => None,
+        };
+        Ok(Self { path, file })
+    }
+}
+
+/// The name by which [`crate::inventory`] knows the device behind a path. On Linux the number of the node decides, so that
+/// another name of a disk is known as that disk, and what only has the name of a disk is none.
+///
+/// # Errors
+/// When there is nothing of this name, or it is no disk.
+#[cfg(feature = "inventory")]
+pub fn disk_name(tree: &crate::Tree, path: &Path) -> Result<String, Error> {
+    if sys::kind_of_path(path).map_err(Error::io("look at", path))? != Kind::Disk {
+        return Err(Error::NotADisk(path.into()));
+    }
+    sys::disk_name(tree, path).map_err(Error::io("look at", path))
+}
+
+/// Bytes of a regular file.
+fn length(file: &File, path: &Path) -> Result<Bytes, Error> {
+    Ok(Bytes(file.metadata().map_err(Error::io("look at", path))?.len()))
+}
+
 /// A block device or a regular file that is only read, and by others at the same time.
 #[derive(Debug)]
 pub struct Readable {
@@ -42,16 +94,14 @@ pub struct Readable {
 impl Readable {
     /// Opens it. A regular file says nothing of its sectors, so the caller does.
     pub fn open(path: &Path, file_sector_size: u32) -> Result<Self, Error> {
-        let options = OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC | libc::O_NONBLOCK).clone();
-        let file = options.open(path).map_err(Error::io("open", path))?;
-        let data = file.metadata().map_err(Error::io("look at", path))?;
-        let (size, sector_size) = if data.file_type().is_block_device() {
-            let found = Identity::of(&file).map_err(Error::io("identify", path))?;
-            (found.size, found.sector_size)
-        } else if data.is_file() {
-            (Bytes(data.len()), file_sector_size)
-        } else {
-            return Err(Error::NotADisk(path.into()));
+        let file = sys::open_quietly(path).map_err(Error::io("open", path))?;
+        let (size, sector_size) = match sys::kind_of(&file, path).map_err(Error::io("look at", path))? {
+            Kind::Disk => {
+                let found = Identity::of(&file).map_err(Error::io("identify", path))?;
+                (found.size, found.sector_size)
+            }
+            Kind::File => (length(&file, path)?, file_sector_size),
+            Kind::Other => return Err(Error::NotADisk(path.into())),
         };
         Ok(Self { file, path: path.into(), size, sector_size })
     }
@@ -71,7 +121,7 @@ impl Source for Readable {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
-        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+        sys::read_exact_at(&self.file, buffer, offset).map_err(Error::io("read", &self.path))
     }
 }
 
@@ -104,8 +154,11 @@ pub struct Window {
 /// What must still be true of a disk when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The kernel's sequence number of the disk; `None` on old kernels.
+    /// The kernel's sequence number of the disk; `None` on old kernels, and on other systems.
     pub diskseq: Option<u64>,
+    /// What the disk says of itself (maker, model, serial number), hashed; `None` where the system has `diskseq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<u64>,
     /// Size.
     pub size: Bytes,
     /// Bytes of a logical sector.
@@ -115,10 +168,16 @@ pub struct Identity {
 impl Identity {
     fn of(file: &File) -> io::Result<Self> {
         let size = Bytes(sys::device_size(file)?);
-        Ok(Self { diskseq: sys::disk_sequence(file)?, size, sector_size: sys::sector_size(file)? })
+        let (diskseq, fingerprint) = (sys::disk_sequence(file)?, sys::fingerprint(file)?);
+        Ok(Self { diskseq, fingerprint, size, sector_size: sys::sector_size(file)? })
     }
 
-    /// Compares; a sequence number that only one side knows does not count.
+    /// Of a regular file, which has nothing else.
+    pub fn of_file(size: Bytes, sector_size: u32) -> Self {
+        Self { diskseq: None, fingerprint: None, size, sector_size }
+    }
+
+    /// Compares; a sequence number or fingerprint that only one side knows does not count.
     fn check(&self, path: &Path, found: &Self) -> Result<(), Error> {
         let differ =
             |property, expected, found| Err(Error::Identity { path: path.into(), property, expected, found });
@@ -128,10 +187,18 @@ impl Identity {
         if self.sector_size != found.sector_size {
             return differ("sector size", self.sector_size.into(), found.sector_size.into());
         }
-        match (self.diskseq, found.diskseq) {
-            (Some(expected), Some(now)) if expected != now => differ("sequence number", expected, now),
-            _ => Ok(()),
+        let numbers = [
+            ("sequence number", self.diskseq, found.diskseq),
+            ("digest of model and serial number", self.fingerprint, found.fingerprint),
+        ];
+        for (property, expected, found) in numbers {
+            if let (Some(expected), Some(found)) = (expected, found)
+                && expected != found
+            {
+                return differ(property, expected, found);
+            }
         }
+        Ok(())
     }
 }
 
@@ -139,69 +206,53 @@ impl Identity {
 ///
 /// A regular file has sectors of 512 bytes; `identity` is compared for both.
 pub fn open(path: &Path, identity: &Identity) -> Result<Box<dyn Target>, Error> {
-    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
-    if kind.is_block_device() {
-        return Ok(Box::new(BlockDevice::open(path, identity)?));
-    }
-    let file = ImageFile::open(path, identity.sector_size)?;
-    let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
-    identity.check(path, &found)?;
-    Ok(Box::new(file))
+    Ok(open_with(path, identity, false)?)
 }
 
 /// As [`open`], past the kernel's cache where the system can: what is read then comes from the device. Buffers must
 /// begin at multiples of 4096, offsets and lengths be multiples of the sector size.
 pub fn open_direct(path: &Path, identity: &Identity) -> Result<Box<dyn Target + Send + Sync>, Error> {
-    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
-    if kind.is_block_device() {
-        return Ok(Box::new(BlockDevice::open_with(path, identity, libc::O_DIRECT)?));
+    open_with(path, identity, true)
+}
+
+fn open_with(path: &Path, identity: &Identity, direct: bool) -> Result<Box<dyn Target + Send + Sync>, Error> {
+    if sys::kind_of_path(path).map_err(Error::io("look at", path))? == Kind::Disk {
+        return Ok(Box::new(BlockDevice::open_with(path, identity, direct)?));
     }
-    let open = |flags| ImageFile::open_with(path, identity.sector_size, flags);
-    // Some file systems, such as tmpfs on old kernels, have no direct I/O.
-    let file = open(libc::O_DIRECT).or_else(|_no_direct| open(0))?;
-    let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
-    identity.check(path, &found)?;
+    let file = ImageFile::open_with(path, identity.sector_size, direct)?;
+    identity.check(path, &Identity::of_file(file.size(), identity.sector_size))?;
     Ok(Box::new(file))
 }
 
 /// A device or file that is only read, past the kernel's cache where the system can; buffers as for [`open_direct`].
 /// Others may use it meanwhile; writing to it fails.
 pub fn open_read(path: &Path, sector_size: u32) -> Result<Box<dyn Target + Send + Sync>, Error> {
-    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = open(libc::O_DIRECT).or_else(|_no_direct| open(0)).map_err(Error::io("open", path))?;
-    let kind = file.metadata().map_err(Error::io("look at", path))?.file_type();
-    if kind.is_block_device() {
+    let file = sys::open_shared(path, false, true).map_err(Error::io("open", path))?;
+    if sys::kind_of(&file, path).map_err(Error::io("look at", path))? == Kind::Disk {
         let identity = Identity::of(&file).map_err(Error::io("identify", path))?;
-        return Ok(Box::new(BlockDevice { file, path: path.into(), identity }));
+        return Ok(Box::new(BlockDevice { file, path: path.into(), identity, _held: Held::default() }));
     }
-    let size = Bytes(file.metadata().map_err(Error::io("look at", path))?.len());
+    let size = length(&file, path)?;
     Ok(Box::new(ImageFile { file, path: path.into(), size, sector_size }))
 }
 
 /// As [`open_read`], for the disk or partition that was chosen. `alone` fails while something uses it, and keeps it from
 /// being mounted meanwhile; it says nothing of regular files.
+#[cfg(target_os = "linux")]
 pub fn open_source(
     path: &Path,
     identity: &Identity,
     alone: bool,
 ) -> Result<Box<dyn Source + Send + Sync>, Error> {
-    let kind = path.metadata().map_err(Error::io("look at", path))?.file_type();
-    if !kind.is_block_device() {
+    if sys::kind_of_path(path).map_err(Error::io("look at", path))? != Kind::Disk {
         let file = Readable::open(path, identity.sector_size)?;
-        let found = Identity { diskseq: None, size: file.size(), sector_size: identity.sector_size };
-        identity.check(path, &found)?;
+        identity.check(path, &Identity::of_file(file.size(), identity.sector_size))?;
         return Ok(Box::new(file));
     }
-    let exclusive = if alone { libc::O_EXCL } else { 0 };
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(exclusive | libc::O_DIRECT | libc::O_CLOEXEC);
-    let file = options.open(path).map_err(|source| match source.raw_os_error() {
-        Some(libc::EBUSY) => Error::Busy { path: path.into(), source },
-        _ => Error::Io { operation: "open", path: path.into(), source },
-    })?;
+    let file = sys::open_source(path, alone)?;
     let found = Identity::of(&file).map_err(Error::io("identify", path))?;
     identity.check(path, &found)?;
-    Ok(Box::new(BlockDevice { file, path: path.into(), identity: found }))
+    Ok(Box::new(BlockDevice { file, path: path.into(), identity: found, _held: Held::default() }))
 }
 
 /// A disk that is held exclusively.
@@ -210,27 +261,21 @@ pub struct BlockDevice {
     file: File,
     path: PathBuf,
     identity: Identity,
+    // Dropped after the file.
+    _held: Held,
 }
 
 impl BlockDevice {
-    /// Opens a disk with O_EXCL, locks it against udev, and compares its identity on the open descriptor.
+    /// Opens a disk so that nobody else writes to it, and compares its identity on the open descriptor.
     pub fn open(path: &Path, identity: &Identity) -> Result<Self, Error> {
-        Self::open_with(path, identity, 0)
+        Self::open_with(path, identity, false)
     }
 
-    fn open_with(path: &Path, identity: &Identity, flags: libc::c_int) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        // On a block device O_EXCL fails while it, or a partition of it, is mounted or held by another driver.
-        options.read(true).write(true).custom_flags(libc::O_EXCL | libc::O_CLOEXEC | flags);
-        let busy = |source: io::Error| match source.raw_os_error() {
-            Some(libc::EBUSY | libc::EWOULDBLOCK) => Error::Busy { path: path.into(), source },
-            _ => Error::Io { operation: "open", path: path.into(), source },
-        };
-        let file = options.open(path).map_err(busy)?;
-        sys::lock(&file).map_err(busy)?;
+    fn open_with(path: &Path, identity: &Identity, direct: bool) -> Result<Self, Error> {
+        let (file, held) = sys::open_disk(path, direct)?;
         let found = Identity::of(&file).map_err(Error::io("identify", path))?;
         identity.check(path, &found)?;
-        Ok(Self { file, path: path.into(), identity: found })
+        Ok(Self { file, path: path.into(), identity: found, _held: held })
     }
 }
 
@@ -248,13 +293,13 @@ impl Source for BlockDevice {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
-        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+        sys::read_exact_at(&self.file, buffer, offset).map_err(Error::io("read", &self.path))
     }
 }
 
 impl Target for BlockDevice {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
-        self.file.write_all_at(buffer, offset).map_err(Error::io("write", &self.path))
+        sys::write_all_at(&self.file, buffer, offset).map_err(Error::io("write", &self.path))
     }
 
     fn sync(&self) -> Result<(), Error> {
@@ -288,15 +333,13 @@ pub struct ImageFile {
 impl ImageFile {
     /// Opens and locks an existing file; its length is the size of the disk.
     pub fn open(path: &Path, sector_size: u32) -> Result<Self, Error> {
-        Self::open_with(path, sector_size, 0)
+        Self::open_with(path, sector_size, false)
     }
 
-    fn open_with(path: &Path, sector_size: u32, flags: libc::c_int) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(flags);
-        let file = options.open(path).map_err(Error::io("open", path))?;
+    fn open_with(path: &Path, sector_size: u32, direct: bool) -> Result<Self, Error> {
+        let file = sys::open_shared(path, true, direct).map_err(Error::io("open", path))?;
         sys::lock(&file).map_err(|source| Error::Busy { path: path.into(), source })?;
-        let size = Bytes(file.metadata().map_err(Error::io("look at", path))?.len());
+        let size = length(&file, path)?;
         Ok(Self { file, path: path.into(), size, sector_size })
     }
 }
@@ -315,7 +358,7 @@ impl Source for ImageFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
-        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+        sys::read_exact_at(&self.file, buffer, offset).map_err(Error::io("read", &self.path))
     }
 }
 
@@ -324,10 +367,10 @@ impl Target for ImageFile {
         let length = buffer.len() as u64;
         if offset.checked_add(length).is_none_or(|end| end > self.size.0) {
             // A disk does not grow; a file would.
-            let source = io::Error::from_raw_os_error(libc::ENOSPC);
+            let source = sys::beyond_the_end();
             return Err(Error::Io { operation: "write", path: self.path.clone(), source });
         }
-        self.file.write_all_at(buffer, offset).map_err(Error::io("write", &self.path))
+        sys::write_all_at(&self.file, buffer, offset).map_err(Error::io("write", &self.path))
     }
 
     fn sync(&self) -> Result<(), Error> {
@@ -353,12 +396,15 @@ mod tests {
 
     #[test]
     fn identity_names_what_changed() {
-        let before = Identity { diskseq: Some(7), size: Bytes(1 << 30), sector_size: 512 };
+        let before = Identity { diskseq: Some(7), ..Identity::of_file(Bytes(1 << 30), 512) };
         let check = |now: Identity| before.check(Path::new("/dev/sdx"), &now).map_err(|e| e.to_string());
         assert_eq!(check(before), Ok(()));
         assert_eq!(check(Identity { diskseq: None, ..before }), Ok(()));
         let text = "/dev/sdx is no longer the chosen disk: its sequence number was 7 and is 9";
         assert_eq!(check(Identity { diskseq: Some(9), ..before }), Err(text.into()));
+        let other = Identity { fingerprint: Some(2), ..before };
+        assert_eq!(check(other), Ok(()));
+        assert!(Identity { fingerprint: Some(1), ..before }.check(Path::new("x"), &other).is_err());
         assert!(check(Identity { size: Bytes(1), ..before }).is_err());
         assert!(check(Identity { sector_size: 4096, ..before }).is_err());
     }

@@ -12,7 +12,7 @@ mod recorder;
 #[cfg(feature = "record")]
 mod recording;
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 pub use live::Roots;
 #[cfg(feature = "record")]
@@ -20,6 +20,7 @@ pub use mask::Mask;
 #[cfg(feature = "record")]
 pub use recording::{HEADER, Line, Problem, Recording};
 
+pub(crate) use crate::sys::is_absence;
 use crate::{error::Error, text::reported};
 
 /// Most bytes of a file that are read; the longest are pci.ids and the mounts of a machine with thousands of them.
@@ -215,11 +216,6 @@ impl Tree {
             recorder.note(path, content);
         }
     }
-}
-
-/// Whether an error says that there is no such file: none of this name, or its device is gone.
-pub(crate) fn is_absence(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO))
 }
 
 /// `sda10` after `sda9`, and `nvme10n1` after `nvme9n2`: text and numbers in turn, then the name itself.

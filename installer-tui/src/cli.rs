@@ -1,19 +1,27 @@
 //! The command line.
 
+#[cfg(target_os = "linux")]
 mod backup;
 mod devices;
 mod flash;
+#[cfg(target_os = "linux")]
 mod hardware;
+#[cfg(target_os = "linux")]
 mod install;
 mod lines;
+#[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
 mod machine;
 mod page;
 mod restore_stick;
+#[cfg_attr(not(target_os = "linux"), path = "cli/signals/elsewhere.rs")]
 mod signals;
+#[cfg(target_os = "linux")]
 mod table;
 mod verify;
 
+#[cfg(target_os = "linux")]
 pub(crate) use install::seed;
 
 use std::{
@@ -22,13 +30,14 @@ use std::{
 };
 
 use aegis_core::report::exit;
-use aegis_hw::{Tree, tree::Roots};
+use aegis_hw::Tree;
+#[cfg(target_os = "linux")]
+use aegis_hw::tree::Roots;
 use clap::{Parser, Subcommand};
 
+use crate::{answers::Answers, error::Error, flash::session::Session};
+#[cfg(target_os = "linux")]
 use crate::{
-    answers::Answers,
-    error::Error,
-    flash::session::Session,
     live::{ImageRoot, is_live, leave},
     password::Secret,
     source::{Paths, Source},
@@ -41,6 +50,7 @@ use crate::{
 /// typed at the end.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80)]
+#[cfg_attr(not(target_os = "linux"), command(about = ABOUT, long_about = ABOUT, arg_required_else_help = true))]
 pub struct Args {
     #[command(flatten)]
     paths: PathArgs,
@@ -48,6 +58,7 @@ pub struct Args {
     /// Columns and rows of the terminal, such as 80x24.
     ///
     /// For terminals that do not say, as at the end of a serial line.
+    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     size: Option<(u16, u16)>,
 
@@ -55,37 +66,63 @@ pub struct Args {
     command: Option<Command>,
 }
 
+/// What needs Linux is not shown on other systems, and refused.
+const ELSEWHERE: bool = cfg!(not(target_os = "linux"));
+
+#[cfg(not(target_os = "linux"))]
+const ABOUT: &str = "Writes Aegis OS to sticks and other devices, and checks them.";
+
+/// Where the one lock of those who write is.
+fn standard_lock() -> PathBuf {
+    match cfg!(target_os = "linux") {
+        true => "/run/aegis-installer.lock".into(),
+        false => std::env::temp_dir().join("aegis-installer.lock"),
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct PathArgs {
     /// Directory where the medium is mounted.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR", default_value = "/run/aegis/medium")]
     medium: PathBuf,
 
     /// Directory with the verified manifest and boot.json.
-    #[arg(long, global = true, value_name = "DIR", default_value = "/run/aegis")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/run/aegis",
+        hide = ELSEWHERE
+    )]
     state: PathBuf,
 
     /// Directory with the image's files as they were built.
     ///
     /// Without it the image of the running live system is mounted read-only.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR")]
     image_root: Option<PathBuf>,
 
     /// Directory in place of /sys.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR")]
     sysfs_root: Option<PathBuf>,
 
     /// Directory in place of /proc.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR")]
     proc_root: Option<PathBuf>,
 
     /// Directory in place of /dev.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR")]
     dev_root: Option<PathBuf>,
 
     /// Recorded machine in place of this one.
     ///
     /// `hardware --save FILE` makes such a file. Nothing of this machine is looked at, and nothing can be installed.
+    #[cfg(target_os = "linux")]
     #[arg(
         long,
         global = true,
@@ -97,6 +134,7 @@ struct PathArgs {
     /// Directory for temporary files.
     ///
     /// It takes a copy of the image's /var for a while.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "DIR", default_value = "/tmp")]
     staging: PathBuf,
 
@@ -104,17 +142,19 @@ struct PathArgs {
     ///
     /// An installation removes it when it begins to copy data. With /run in
     /// memory, it does not outlive the running system.
+    #[cfg(target_os = "linux")]
     #[arg(long, global = true, value_name = "FILE", default_value = "/run/aegis-installer.undo")]
     undo_file: PathBuf,
 
     /// Lock that keeps a second installer from writing.
-    #[arg(long, global = true, value_name = "FILE", default_value = "/run/aegis-installer.lock")]
+    #[arg(long, global = true, value_name = "FILE", default_value_os_t = standard_lock())]
     lock: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Installs without questions, as an answer file says.
+    #[cfg(target_os = "linux")]
     Install(install::InstallArgs),
 
     /// Writes an image to sticks or other devices, and reads it back.
@@ -124,6 +164,7 @@ enum Command {
     Verify(verify::VerifyArgs),
 
     /// Copies a disk or partition into an image file.
+    #[cfg(target_os = "linux")]
     Backup(backup::BackupArgs),
 
     /// Makes an ordinary stick again, with an empty FAT32 or exFAT file system.
@@ -133,14 +174,17 @@ enum Command {
     Devices(devices::DevicesArgs),
 
     /// Shows the machine: firmware, disks, USB, and graphics devices with the videos that they encode.
+    #[cfg(target_os = "linux")]
     Hardware(hardware::HardwareArgs),
 
     /// Asks one driver one question; for the program itself, which starts it so that a driver's failure is not its own.
     #[command(hide = true)]
+    #[cfg(target_os = "linux")]
     AskDriver(hardware::QuestionArgs),
 
     /// Shows or repairs a partition table, or undoes what was written.
     #[command(subcommand)]
+    #[cfg(target_os = "linux")]
     Table(table::TableCommand),
 
     /// Checks a file of answers, for `install` or `flash`, without looking at a disk.
@@ -154,21 +198,31 @@ enum Command {
 pub fn run() -> Result<u8, Error> {
     let args = Args::parse();
     match &args.command {
+        #[cfg(target_os = "linux")]
         None => return screens(&args),
+        // An empty command line was answered with the help.
+        #[cfg(not(target_os = "linux"))]
+        None => return Ok(exit::USAGE),
+        #[cfg(target_os = "linux")]
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
         Some(Command::Verify(verify)) => verify::run(verify)?,
+        #[cfg(target_os = "linux")]
         Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,
         Some(Command::RestoreStick(stick)) => restore_stick::run(&args.paths, stick)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
+        #[cfg(target_os = "linux")]
         Some(Command::Hardware(hardware)) => hardware::run(&args.paths, hardware)?,
+        #[cfg(target_os = "linux")]
         Some(Command::AskDriver(question)) => hardware::answer(question),
+        #[cfg(target_os = "linux")]
         Some(Command::Table(command)) => table::run(&args.paths, command)?,
         Some(Command::CheckAnswers { file }) => check_answers(file)?,
     }
     Ok(exit::OK)
 }
 
+#[cfg(target_os = "linux")]
 fn screens(args: &Args) -> Result<u8, Error> {
     let paths = &args.paths;
     paths.writable("show the screens of an installation")?;
@@ -191,11 +245,27 @@ fn screens(args: &Args) -> Result<u8, Error> {
 }
 
 /// `80x24` as columns and rows.
+#[cfg(target_os = "linux")]
 fn parse_size(text: &str) -> Result<(u16, u16), String> {
     let numbers = text.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     numbers.ok_or_else(|| "expected columns and rows, such as 80x24".into())
 }
 
+/// Without the files and recordings of a Linux machine.
+#[cfg(not(target_os = "linux"))]
+impl PathArgs {
+    /// The machine.
+    fn tree(&self) -> Result<Tree, Error> {
+        Ok(Tree::default())
+    }
+
+    /// Whether something may be written: always, as the machine is never only a file.
+    fn writable(&self, _what: &'static str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
 impl PathArgs {
     fn roots(&self) -> Roots {
         let standard = Roots::default();
@@ -284,6 +354,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn sizes_of_terminals() {
         assert_eq!(parse_size("80x24"), Ok((80, 24)));

@@ -9,7 +9,7 @@ use aegis_core::{
 };
 use aegis_hw::text::Shown;
 
-use crate::{answers::Problem, apply::Step, backup::FileProblem, flash::Failure, stick::LabelProblem};
+use crate::{answers::Problem, backup::FileProblem, flash::Failure, progress::Step, stick::LabelProblem};
 
 /// Why an installation was not possible.
 #[derive(Debug)]

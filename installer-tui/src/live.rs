@@ -11,6 +11,7 @@ use aegis_core::manifest::{ImageKind, Manifest};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::error::Error;
+pub use crate::tui::screen::Afterwards;
 
 /// Name that the initramfs gives the device of the verified image.
 pub const IMAGE_DEVICE: &str = "aegis-root";
@@ -69,17 +70,6 @@ impl Drop for ImageRoot {
             let _ = umount2(directory.path(), MntFlags::MNT_DETACH);
         }
     }
-}
-
-/// What a person wants after the installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Afterwards {
-    /// Restarts the machine.
-    Reboot,
-    /// Switches the machine off.
-    PowerOff,
-    /// A shell.
-    Shell,
 }
 
 /// Does it; returns only when it cannot be done, or when the service manager took the request.

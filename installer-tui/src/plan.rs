@@ -134,7 +134,7 @@ impl TargetDisk {
     pub fn of_file(path: PathBuf, size: Bytes, sector_size: u32) -> Self {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let description = format!("file {}, {size}", Shown(&path.to_string_lossy()));
-        let identity = Identity { diskseq: None, size, sector_size };
+        let identity = Identity::of_file(size, sector_size);
         let (optimal_io, alignment_offset) = (Bytes(0), Bytes(0));
         let token = Shown(&name).to_string();
         Self {

@@ -1,10 +1,64 @@
 //! What a running installation reports.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
-use crate::{apply::Step, error::Error};
+use crate::error::Error;
+
+/// A step, in the order in which they are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Opens the disk and proves that it is the chosen one; prepares files.
+    Prepare,
+    /// Removes the old partition tables.
+    Wipe,
+    /// Copies the image to slot A.
+    Image,
+    /// Makes the EFI system partition.
+    BootFiles,
+    /// Makes the data partition.
+    Data,
+    /// Reads everything back.
+    Verify,
+    /// Completes slot A.
+    Slot,
+    /// Writes the partition table and the boot sector.
+    Table,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Prepare,
+        Self::Wipe,
+        Self::Image,
+        Self::BootFiles,
+        Self::Data,
+        Self::Verify,
+        Self::Slot,
+        Self::Table,
+    ];
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Prepare => "preparing",
+            Self::Wipe => "removing the old partition table",
+            Self::Image => "copying the system",
+            Self::BootFiles => "writing the boot files",
+            Self::Data => "making the data partition",
+            Self::Verify => "reading back",
+            Self::Slot => "completing slot A",
+            Self::Table => "writing the partition table",
+        })
+    }
+}
 
 /// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,17 +1,13 @@
 //! From answers to one disk.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::{FileTypeExt, MetadataExt},
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use aegis_core::{edition::Edition, license::key::LicenseKey};
 use aegis_editions::licensing::Licensing;
 use aegis_hw::{
     Bytes, Tree,
-    inventory::{self, DeviceNumber, Disk, Use},
+    inventory::{self, Disk, Use},
+    target,
 };
 use serde::Deserialize;
 
@@ -104,10 +100,9 @@ pub fn by_path(
     unmount: bool,
 ) -> Result<(TargetDisk, Vec<String>), Error> {
     if !tree.is_recorded() {
-        let real = path.canonicalize().map_err(Error::io("look at", path))?;
-        let data = real.metadata().map_err(Error::io("look at", path))?;
-        if data.is_file() {
-            return Ok((TargetDisk::of_file(real, Bytes(data.len()), 512), Vec::new()));
+        let named = target::Named::resolve(path).map_err(Error::io("look at", path))?;
+        if let Some(size) = named.file {
+            return Ok((TargetDisk::of_file(named.path, size, 512), Vec::new()));
         }
     }
     let name = device_name(tree, path)?;
@@ -142,23 +137,14 @@ pub fn of_disk(
     Ok((TargetDisk::of_disk(&disk), mounts))
 }
 
-/// The kernel's name of the device behind a path. On this machine the number of the node decides, so that another name
-/// of a disk is known as that disk, and what only has the name of a disk is none.
+/// The kernel's name of the device behind a path.
 fn device_name(tree: &Tree, path: &Path) -> Result<String, Error> {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     if tree.is_recorded() {
         let real = path.to_str().and_then(|path| tree.real(path).ok());
         return Ok(last(real.as_deref().map_or(path, Path::new)).unwrap_or_default());
     }
-    let data = path.metadata().map_err(Error::io("look at", path))?;
-    if !data.file_type().is_block_device() {
-        return Err(aegis_hw::Error::NotADisk(path.into()).into());
-    }
-    let number = DeviceNumber::of_node(data.rdev());
-    let directory = tree.real(&format!("/sys/dev/block/{number}"));
-    // Without it, as below other roots, the node's own name has to do.
-    let name = directory.ok().as_deref().map(Path::new).and_then(last);
-    Ok(name.or_else(|| last(path)).unwrap_or_default())
+    Ok(target::disk_name(tree, path)?)
 }
 
 /// Demands that the answers name the disk that will be erased.

@@ -8,6 +8,7 @@ pub mod form;
 pub mod help;
 pub mod keys;
 pub mod list;
+#[cfg(target_os = "linux")]
 pub mod run;
 pub mod screen;
 pub mod state;

@@ -1,6 +1,6 @@
 //! What is on disks and partitions, and who says so.
 
-use std::{collections::BTreeMap, fmt, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt};
+use std::{collections::BTreeMap, fmt, io};
 
 use aegis_core::probe;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use super::disk::DeviceNumber;
 use crate::{
     content::{self, Identified},
     error::Error,
+    sys,
     text::{Shown, reported},
     tree::Tree,
     units::Bytes,
@@ -54,16 +55,19 @@ pub enum Source {
     Libblkid,
     /// [`aegis_core::probe`], now.
     Core,
+    /// Windows, now.
+    Windows,
 }
 
 impl Source {
-    const ALL: [Self; 3] = [Self::Udev, Self::Libblkid, Self::Core];
+    const ALL: [Self; 4] = [Self::Udev, Self::Libblkid, Self::Core, Self::Windows];
 
     const fn id(self) -> &'static str {
         match self {
             Self::Udev => "udev",
             Self::Libblkid => "libblkid",
             Self::Core => "core",
+            Self::Windows => "windows",
         }
     }
 }
@@ -146,9 +150,7 @@ impl<'a> Reader<'a> {
             Identified { content: found.into(), source: content::Source::Core }
         } else {
             let path = self.tree.physical(&node);
-            let file =
-                OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(&path);
-            let file = file.map_err(|error| fault(&error))?;
+            let file = sys::open_quietly(&path).map_err(|error| fault(&error))?;
             content::identify(&path, &file, 0, size.0).map_err(|error| match error {
                 Error::Io { source, .. } => fault(&source),
                 other => Some(other.to_string()),
@@ -206,10 +208,8 @@ impl probe::Source for Recorded<'_> {
 
 /// An error that says something about the device; the others come from missing nodes, media or rights.
 fn fault(error: &io::Error) -> Option<String> {
-    let failing =
-        matches!(error.raw_os_error(), Some(libc::EIO | libc::EREMOTEIO | libc::ETIMEDOUT | libc::EILSEQ));
     // Errors of several layers keep only the kind.
-    (failing || error.kind() == io::ErrorKind::TimedOut).then(|| "input/output error".into())
+    (sys::is_failure(error) || error.kind() == io::ErrorKind::TimedOut).then(|| "input/output error".into())
 }
 
 fn of_identified(identified: Identified) -> Option<Content> {

@@ -59,6 +59,7 @@ impl DeviceNumber {
     }
 
     /// From the `st_rdev` of a device node, whose bits are split as the C library does it.
+    #[cfg(target_os = "linux")]
     pub fn of_node(number: libc::dev_t) -> Self {
         Self { major: libc::major(number), minor: libc::minor(number) }
     }
@@ -221,6 +222,9 @@ pub struct Disk {
     pub paths: Vec<String>,
     /// The kernel's sequence number of this appearance of the disk.
     pub diskseq: Option<u64>,
+    /// What the disk says of itself, hashed, on systems without such a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<u64>,
     /// State by the SCSI layer or of the NVMe controller, such as `running` and `live`.
     pub state: Option<String>,
     /// Commands that ended with an error since the disk appeared (SCSI only).
@@ -244,7 +248,12 @@ pub struct Disk {
 impl Disk {
     /// What must still be true when the disk is opened.
     pub fn identity(&self) -> Identity {
-        Identity { diskseq: self.diskseq, size: self.size, sector_size: self.logical_sector }
+        Identity {
+            diskseq: self.diskseq,
+            fingerprint: self.fingerprint,
+            size: self.size,
+            sector_size: self.logical_sector,
+        }
     }
 
     /// What a person types before the disk is erased: the serial number, or the name of a disk without one. A number that

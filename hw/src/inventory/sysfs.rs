@@ -7,7 +7,7 @@ use super::{
     disk::Fault,
     usb,
 };
-use crate::{error::Error, text::reported, tree::Tree, units::Bytes};
+use crate::{error::Error, sys, text::reported, tree::Tree, units::Bytes};
 
 /// Unit of `size` in sysfs, whatever the sector size of the disk.
 const SYSFS_SECTOR: u64 = 512;
@@ -26,9 +26,7 @@ impl Files<'_> {
             Ok(bytes) => bytes,
             Err(Error::Io { source, .. }) => {
                 // What needs privileges, or is not offered by this driver, says nothing about the disk.
-                let harmless =
-                    [libc::EACCES, libc::EPERM, libc::EOPNOTSUPP, libc::EINVAL, libc::EISDIR, libc::ENODATA];
-                if !source.raw_os_error().is_some_and(|number| harmless.contains(&number)) {
+                if !sys::is_refusal(&source) {
                     self.faults.push(Fault { file: file.into(), error: described(&source) });
                 }
                 None
@@ -103,6 +101,7 @@ pub(super) fn read_disk(tree: &Tree, block: &Block, content: &content::Reader<'_
         usb,
         paths: controllers(tree, &block.directory),
         diskseq: files.number("diskseq"),
+        fingerprint: None,
         state: files.text("device/state"),
         io_errors: files.hexadecimal("device/ioerr_cnt"),
         table: found.table,

@@ -1,13 +1,13 @@
 //! The files of the running machine, or of one that is built below other roots.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Read},
-    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::READ_LIMIT;
+use crate::sys;
 
 /// Where the machine's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Roots {
     pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         // Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
         let whole_at_once = path.starts_with("/sys/");
-        let mut file = open(&self.physical(path))?;
+        let mut file = sys::open_quietly(&self.physical(path))?;
         let mut bytes = vec![0; 4096];
         let mut length = 0;
         loop {
@@ -115,14 +115,14 @@ impl Roots {
     }
 
     pub(super) fn read_at(&self, device: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let file = open(&self.physical(device))?;
+        let file = sys::open_quietly(&self.physical(device))?;
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {
             let at = offset
                 .checked_add(filled as u64)
                 .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-            match file.read_at(&mut bytes[filled..], at) {
+            match sys::read_at(&file, &mut bytes[filled..], at) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -132,11 +132,6 @@ impl Roots {
         bytes.truncate(filled);
         Ok(bytes)
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    // An optical drive without a disc would close its tray, and a FIFO would wait.
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY).open(path)
 }
 
 fn not_text() -> io::Error {

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -11,7 +10,7 @@ use aegis_core::crypto::Crypto;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, DiskMark, Problem, Undo, Written};
-use crate::{error::Error, units::MIB};
+use crate::{error::Error, sys, units::MIB};
 
 const FORMAT: &str = "aegis-undo";
 const VERSION: u32 = 1;
@@ -65,7 +64,7 @@ impl Undo {
         let digest = C::sha256(&[&bytes]);
         bytes.extend(digest.0);
         let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
+        sys::with_mode(options.write(true), 0o600);
         let options = if fresh { options.create_new(true) } else { options.create(true).truncate(true) };
         let mut file: File = options.open(path).map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => Error::Undo { path: path.into(), reason: Problem::Exists },

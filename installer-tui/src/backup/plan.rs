@@ -15,6 +15,7 @@ use aegis_hw::{
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
+use super::problem::FileProblem;
 use crate::{error::Error, flash::format::Format};
 
 /// What is read.
@@ -56,51 +57,6 @@ pub struct Wishes {
     pub overwrite: bool,
     /// What cannot be read becomes zeros.
     pub skip_errors: bool,
-}
-
-/// Why an image file cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileProblem {
-    /// There is one of this name.
-    Exists,
-    /// Something of this name is no regular file.
-    NotAFile,
-    /// It would change what is read.
-    OnTheDevice,
-    /// A file of sums cannot name it.
-    Name,
-    /// It is to be compressed, and its name has no ending that says so.
-    NoEnding,
-    /// Its ending is that of a format that is not written.
-    Ending,
-}
-
-impl fmt::Display for FileProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exists => "exists",
-            Self::NotAFile => "is no regular file",
-            Self::OnTheDevice => "would be on the device that is read",
-            Self::Name => "has a name that a file of sums cannot hold",
-            Self::NoEnding => "is to be compressed, and its name has no ending",
-            Self::Ending => "has the ending of a format that is not written",
-        })
-    }
-}
-
-impl FileProblem {
-    /// What a person can do about it.
-    pub fn hint(self) -> &'static str {
-        match self {
-            Self::Exists => "name another file, or replace this one with --overwrite",
-            Self::NotAFile | Self::OnTheDevice => "name a file on another disk",
-            Self::Name => "use a name of printable characters, without a backslash, and no space at its ends",
-            Self::NoEnding => "add one, such as .zst",
-            Self::Ending => {
-                "use .img, .zst, .gz or .xz, or say with --format what is to be written all the same"
-            }
-        }
-    }
 }
 
 /// The format that the name of a file asks for; without an ending that is known, raw.
@@ -209,7 +165,7 @@ fn check_existing(file: &Path, device: Option<&fs::Metadata>, overwrite: bool) -
 
 fn of_file(path: &Path, size: u64) -> SourceDevice {
     let description = format!("file {}, {}", Shown(&path.to_string_lossy()), Bytes(size));
-    let identity = Identity { diskseq: None, size: Bytes(size), sector_size: 512 };
+    let identity = Identity::of_file(Bytes(size), 512);
     SourceDevice { path: path.into(), description, identity, alone: false }
 }
 
@@ -345,7 +301,7 @@ mod tests {
         }
         let source = device("rw", "sdq1").unwrap();
         assert!(source.alone, "another partition is of no concern");
-        let identity = Identity { diskseq: Some(9), size: Bytes(4096 * 512), sector_size: 512 };
+        let identity = Identity { diskseq: Some(9), ..Identity::of_file(Bytes(4096 * 512), 512) };
         assert_eq!(source.identity, identity);
         assert!(source.description.starts_with("sdq1, 2.0 MiB, of "), "{}", source.description);
         assert!(matches!(device("ro", "sdz"), Err(Error::Disk(aegis_hw::Error::NoSuchDisk(_)))));

@@ -21,7 +21,8 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::{
-    plan::{BackupPlan, FileProblem, directory_of},
+    plan::{BackupPlan, directory_of},
+    problem::FileProblem,
     read::{Bad, Reader},
     store::Store,
 };

@@ -1,6 +1,7 @@
 //! `aegis-installer devices`: the disks, what is on them, and the reasons against using them; once or for as long as they
 //! change.
 
+#[cfg(target_os = "linux")]
 mod watch;
 
 use std::collections::BTreeSet;
@@ -27,12 +28,14 @@ pub(super) struct DevicesArgs {
     /// Goes on with a line for each disk that comes, goes or changes.
     ///
     /// Ends with Ctrl-C, or when nobody reads any more.
+    #[cfg(target_os = "linux")]
     #[arg(long)]
     watch: bool,
 
     /// Bytes of events that may wait to be read while watching.
     ///
     /// Events that do not fit are lost; every disk is then looked at again.
+    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "BYTES", requires = "watch", default_value_t = aegis_hw::uevents::RECEIVE_BUFFER)]
     receive_buffer: usize,
 }
@@ -60,6 +63,7 @@ impl Entry<'_> {
 pub(super) fn run(paths: &PathArgs, args: &DevicesArgs) -> Result<(), Error> {
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
+    #[cfg(target_os = "linux")]
     if args.watch {
         return watch::run(&tree, &medium, args);
     }

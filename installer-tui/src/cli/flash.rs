@@ -10,14 +10,15 @@ use std::{
 
 use aegis_core::{hex::Digest, report::render};
 use aegis_hw::{Lock, Tree};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde_json::json;
 
 use self::lines::Lines;
+#[cfg(target_os = "linux")]
+use super::live;
 use super::{
-    PathArgs,
+    ELSEWHERE, PathArgs,
     lines::{out, stay_awake},
-    live, signals,
+    signals::Asked,
 };
 use crate::{
     error::Error,
@@ -42,7 +43,7 @@ pub(super) struct FlashArgs {
     /// Copies the medium that this system runs from.
     ///
     /// Its files are compared with its signed manifest first.
-    #[arg(long, conflicts_with_all = ["image", "sha256", "sums", "answers", "save_answers"])]
+    #[arg(long, hide = ELSEWHERE, conflicts_with_all = ["image", "sha256", "sums", "answers", "save_answers"])]
     live: bool,
 
     /// Device to erase and write; several times for several devices.
@@ -84,22 +85,22 @@ pub(super) struct FlashArgs {
     /// Sticks that are there at the start are left alone unless --auto-model
     /// names them. No serial number can be typed for a stick that nobody has
     /// plugged in yet, so the number of blank sticks is: `20 blank` for 20.
-    #[arg(long, value_name = "N", requires = "auto_size", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, hide = ELSEWHERE, value_name = "N", requires = "auto_size", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     auto: Option<u32>,
 
     /// Sizes that --auto takes, such as 14GiB..16GB.
-    #[arg(long, value_name = "MIN..MAX", requires = "auto", value_parser = SizeRange::parse)]
+    #[arg(long, hide = ELSEWHERE, value_name = "MIN..MAX", requires = "auto", value_parser = SizeRange::parse)]
     auto_size: Option<SizeRange>,
 
     /// Text that the model has to contain for --auto, in either case.
-    #[arg(long, value_name = "TEXT", requires = "auto")]
+    #[arg(long, hide = ELSEWHERE, value_name = "TEXT", requires = "auto")]
     auto_model: Option<String>,
 
     /// Waits so long for a device that was pulled out, and then goes on.
     ///
     /// It is known again by serial number, model and size; only what differs is
     /// written then. The time begins when the device failed.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, hide = ELSEWHERE, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     wait_return: Option<u64>,
 
     /// Session to repeat, TOML, as --save-answers writes it.
@@ -167,7 +168,7 @@ pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     confirm(&work, args.json)?;
     let _lock = Lock::take(&paths.lock)?;
     let _awake = stay_awake("sticks are being written");
-    let signals = signals::take(SfdFlags::SFD_NONBLOCK).map_err(Error::io("receive", "signals"))?;
+    let signals = Asked::take().map_err(Error::io("receive", "signals"))?;
     let mut lines = Lines::new(&work.batch, args.json);
     let mut stop = Stop { signals, asked: false };
     let ended = flash::run_batch(&work.batch, &tree, &medium, &mut |report| {
@@ -180,13 +181,13 @@ pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
 
 /// Whether somebody asked for the end.
 struct Stop {
-    signals: SignalFd,
+    signals: Asked,
     asked: bool,
 }
 
 impl Stop {
     fn goes_on(&mut self, lines: &mut Lines<'_>) -> bool {
-        if !self.asked && matches!(self.signals.read_signal(), Ok(Some(_))) {
+        if !self.asked && self.signals.now() {
             self.asked = true;
             lines.stopping();
         }
@@ -214,7 +215,10 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     }
     let authority = authority(args.sha256, args.sums.as_ref());
     let images = match args.live {
+        #[cfg(target_os = "linux")]
         true => vec![live::image(paths, args.json)?],
+        #[cfg(not(target_os = "linux"))]
+        true => return Err(Error::NotLive),
         false => args.image.iter().map(|path| ImageFile::look(path, &authority)).collect::<Result<_, _>>()?,
     };
     let wishes = Wishes { update: args.update, unmount: args.unmount };

@@ -15,3 +15,18 @@ pub(super) fn take(flags: SfdFlags) -> io::Result<SignalFd> {
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | flags).map_err(Into::into)
 }
+
+/// Whether somebody asked for the end.
+pub(super) struct Asked(SignalFd);
+
+impl Asked {
+    /// As [`take`].
+    pub(super) fn take() -> io::Result<Self> {
+        take(SfdFlags::SFD_NONBLOCK).map(Self)
+    }
+
+    /// Whether it was asked since the last time.
+    pub(super) fn now(&self) -> bool {
+        matches!(self.0.read_signal(), Ok(Some(_)))
+    }
+}

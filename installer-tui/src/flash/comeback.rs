@@ -8,9 +8,7 @@ use crate::plan::TargetDisk;
 /// Whether a device that failed may have been pulled out: it has to be looked for.
 pub(super) fn may_be_gone(outcome: &Outcome) -> bool {
     let (Outcome::NotBootable(failure) | Outcome::Untouched(failure)) = outcome else { return false };
-    let Failure::Device { source: aegis_hw::Error::Io { source, .. }, .. } = failure else { return false };
-    let codes = [libc::ENODEV, libc::ENXIO, libc::EIO, libc::ENOMEDIUM, libc::ESHUTDOWN, libc::ETIMEDOUT];
-    source.raw_os_error().is_some_and(|code| codes.contains(&code))
+    matches!(failure, Failure::Device { source, .. } if source.may_be_gone())
 }
 
 /// Whether the kernel no longer has a device, or has another one by its name.

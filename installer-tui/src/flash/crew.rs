@@ -1,8 +1,8 @@
 //! The threads of a run: engines at work, and one that listens for devices.
 
+#[cfg(target_os = "linux")]
+use std::{io::PipeReader, os::fd::AsFd};
 use std::{
-    io::PipeReader,
-    os::fd::AsFd,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::Sender,
@@ -10,6 +10,7 @@ use std::{
     thread::Scope,
 };
 
+#[cfg(target_os = "linux")]
 use aegis_hw::watch::{Change, End, Watch};
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     image::ImageFile,
     outcome::{Event, Outcome},
 };
+#[cfg(target_os = "linux")]
 use crate::error::Error;
 
 /// What the threads tell.
@@ -26,8 +28,10 @@ pub(super) enum Message {
     /// A device ended.
     Ended(usize, Outcome),
     /// Devices came, went or changed.
+    #[cfg(target_os = "linux")]
     Changes(Vec<Change>),
     /// Nobody listens any more.
+    #[cfg(target_os = "linux")]
     Deaf(Error),
 }
 
@@ -60,6 +64,7 @@ impl<'scope, 'env> Crew<'scope, 'env> {
     }
 
     /// Tells of devices until the other end of the pipe is closed.
+    #[cfg(target_os = "linux")]
     pub(super) fn listen(&self, mut watch: Watch<'env>, listening: PipeReader) {
         let messages = self.messages.clone();
         self.scope.spawn(move || {

@@ -332,7 +332,7 @@ impl Work<'_> {
             self.progress.busy.fetch_sub(1, Ordering::Relaxed);
             match result {
                 Ok(()) => return Ok(()),
-                Err(source) if attempt >= ATTEMPTS || !passes(&source) => {
+                Err(source) if attempt >= ATTEMPTS || !source.may_pass() => {
                     return Err(Failure::Device { operation, offset, source });
                 }
                 Err(_passing) => thread::sleep(Duration::from_millis(100) * 2u32.pow(attempt)),
@@ -340,12 +340,6 @@ impl Work<'_> {
             attempt += 1;
         }
     }
-}
-
-/// Whether an error of a device may be gone at the next attempt.
-fn passes(error: &aegis_hw::Error) -> bool {
-    let aegis_hw::Error::Io { source, .. } = error else { return false };
-    matches!(source.raw_os_error(), Some(libc::EIO | libc::EBUSY | libc::EAGAIN | libc::ETIMEDOUT))
 }
 
 /// A block that no other place has.

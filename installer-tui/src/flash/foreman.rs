@@ -1,16 +1,15 @@
 //! Keeps the devices of a run: which are written, which are waited for, which ended, and which may be taken.
 
+#[cfg(target_os = "linux")]
+use std::io::PipeReader;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::PipeReader,
     time::{Duration, Instant},
 };
 
-use aegis_hw::{
-    Bytes, Tree,
-    inventory::Disk,
-    watch::{Change, Watch},
-};
+#[cfg(target_os = "linux")]
+use aegis_hw::watch::{Change, Watch};
+use aegis_hw::{Bytes, Tree, inventory::Disk};
 
 use super::{
     auto::{Auto, Pass, find_content},
@@ -87,6 +86,7 @@ impl<'scope, 'env, 'r> Foreman<'scope, 'env, 'r> {
     }
 
     /// Hears of devices from now on; `present` are there already.
+    #[cfg(target_os = "linux")]
     pub(super) fn listen(&mut self, watch: Watch<'env>, listening: PipeReader, present: Vec<Disk>) {
         self.at_start = present.iter().map(|disk| disk.diskseq).collect();
         self.known = present.into_iter().map(|disk| (disk.name.clone(), disk)).collect();
@@ -137,7 +137,9 @@ impl<'scope, 'env, 'r> Foreman<'scope, 'env, 'r> {
             None => self.tell(Report::Pause),
             Some(Message::Progress(event)) => self.progress(event),
             Some(Message::Ended(number, outcome)) => self.ended(number, outcome),
+            #[cfg(target_os = "linux")]
             Some(Message::Changes(changes)) => self.changed(changes),
+            #[cfg(target_os = "linux")]
             Some(Message::Deaf(error)) => {
                 self.listens = false;
                 self.tell(Report::Deaf(&error));
@@ -210,6 +212,7 @@ impl<'scope, 'env, 'r> Foreman<'scope, 'env, 'r> {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn changed(&mut self, changes: Vec<Change>) {
         let mut came = Vec::new();
         for change in changes {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, path::Path};
 
-use aegis_hw::{Bytes, Tree, text::Shown};
+use aegis_hw::{Bytes, Tree, target::Named, text::Shown};
 use serde::Serialize;
 
 use super::{engine, feed, image::ImageFile, outcome::Failure};
@@ -59,7 +59,7 @@ impl FlashPlan {
         chosen: Vec<(TargetDisk, Vec<String>)>,
         Wishes { update, .. }: Wishes,
     ) -> Result<Self, Error> {
-        let own = image.path.canonicalize().map_err(Error::io("look at", &image.path))?;
+        let own = Named::resolve(&image.path).map_err(Error::io("look at", &image.path))?.path;
         let fit = Fit::of(&image)?;
         let mut plan = Self { image, targets: Vec::new(), unmount: Vec::new(), update };
         for (target, mounts) in chosen {

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use aegis_hw::{Tree, inventory::Disk, target, uevents::RECEIVE_BUFFER, watch::Watch};
-use nix::mount::{MntFlags, umount2};
+use aegis_hw::{Tree, inventory::Disk, target};
+#[cfg(target_os = "linux")]
+use aegis_hw::{uevents::RECEIVE_BUFFER, watch::Watch};
 
 use super::{
     batch::Batch,
@@ -20,14 +21,14 @@ use super::{
     outcome::{Event, Outcome},
     plan::FlashPlan,
 };
-use crate::{error::Error, plan::TargetDisk};
+use crate::{error::Error, mounts, plan::TargetDisk};
 
 /// Opens every device of the plan, proves that it is the chosen one, and writes the image to all of them.
 ///
 /// # Errors
 /// When a device cannot be opened or is another one; none was changed then.
 pub fn run(plan: &FlashPlan, observer: &mut dyn FnMut(Event) -> bool) -> Result<Vec<Outcome>, Error> {
-    unmount(plan)?;
+    mounts::unmount(&plan.unmount)?;
     let targets = open_all(plan)?;
     let options = Options { update: plan.update, expected: plan.image.content_digest() };
     Ok(engine::flash(&Order { image: &plan.image, targets: &targets, options }, observer))
@@ -104,21 +105,32 @@ pub fn run_batch(
     medium: &BTreeSet<String>,
     reporter: &mut dyn FnMut(Report<'_>) -> bool,
 ) -> Result<Vec<Ended>, Error> {
-    batch.writes.iter().try_for_each(unmount)?;
+    batch.writes.iter().try_for_each(|plan| mounts::unmount(&plan.unmount))?;
     // All are held before the first is changed.
     let opened = batch.writes.iter().map(open_all).collect::<Result<Vec<_>, _>>()?;
     let watched = batch.auto.is_some() || batch.wait_return.is_some();
+    #[cfg(not(target_os = "linux"))]
+    if watched {
+        return Err(Error::Usage {
+            problem: "sticks that come and go are not followed on this system".into(),
+            next: "name the sticks that are there by --to",
+        });
+    }
+    #[cfg(target_os = "linux")]
     let watch = watched.then(|| Watch::open(tree, RECEIVE_BUFFER)).transpose()?;
+    #[cfg(target_os = "linux")]
     let (listening, hang_up) = io::pipe().map_err(Error::io("open", "a pipe"))?;
     let stop = AtomicBool::new(false);
     let (messages, inbox) = mpsc::channel();
     Ok(thread::scope(|scope| {
         // Dropped at the end of this scope, which ends the thread that listens.
+        #[cfg(target_os = "linux")]
         let _hang_up = hang_up;
         let crew = Crew { scope, stop: &stop, messages };
-        let present = watch.iter().flat_map(Watch::disks).cloned().collect();
         let mut foreman = Foreman::new(batch, tree, medium, crew, reporter);
+        #[cfg(target_os = "linux")]
         if let Some(watch) = watch {
+            let present = watch.disks().cloned().collect();
             foreman.listen(watch, listening, present);
         }
         for (plan, targets) in opened.into_iter().enumerate() {
@@ -134,15 +146,6 @@ pub fn run_batch(
 
 /// Time without news after which the reporter is asked whether to go on.
 const PAUSE: Duration = Duration::from_millis(200);
-
-fn unmount(plan: &FlashPlan) -> Result<(), Error> {
-    // What was mounted last comes off first.
-    for at in plan.unmount.iter().rev() {
-        umount2(at.as_str(), MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(|code| Error::io("unmount", at)(io::Error::from(code)))?;
-    }
-    Ok(())
-}
 
 fn open_all(plan: &FlashPlan) -> Result<Vec<Box<Target>>, Error> {
     plan.targets.iter().map(open).collect()

@@ -1,13 +1,12 @@
 //! From a plan to a stick.
 
-use std::{io, time::Instant};
+use std::time::Instant;
 
 use aegis_hw::{
     tables::{self, Region},
     target::{self, Target},
     units::MIB,
 };
-use nix::mount::{MntFlags, umount2};
 use serde::Serialize;
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     error::{DiskState, Error},
     flash::Failure,
+    mounts,
     reports::{Observer, Reports},
 };
 
@@ -46,11 +46,7 @@ pub struct Done {
 /// # Errors
 /// With what is on the device then: it was not changed, or it is empty.
 pub fn run<'a>(plan: &StickPlan, observer: &'a mut Observer<'a, Phase>) -> Result<Done, Error> {
-    // What was mounted last comes off first.
-    for at in plan.unmount.iter().rev() {
-        umount2(at.as_str(), MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(|code| Error::io("unmount", at)(io::Error::from(code)))?;
-    }
+    mounts::unmount(&plan.unmount)?;
     let target = target::open(&plan.target.path, &plan.target.identity)?;
     apply(plan, target.as_ref(), observer)
 }

@@ -11,7 +11,7 @@ mod work;
 pub use choose::Choose;
 pub use consent::Consent;
 pub use disk::DiskChoice;
-pub use done::{Done, Failure};
+pub use done::{Afterwards, Done, Failure};
 pub use forms::{FormKind, FormScreen};
 pub use review::Review;
 pub use work::Work;

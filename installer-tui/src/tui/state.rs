@@ -4,14 +4,14 @@ use aegis_core::report::exit;
 
 use crate::{
     answers::Answers,
-    live::Afterwards,
     password::Secret,
     plan::{InstallPlan, TargetDisk},
     progress,
     tui::{
         keys::Key,
         screen::{
-            Choose, Consent, DiskChoice, Done, Failure, FormKind, FormScreen, Go, Place, Review, Screen, Work,
+            Afterwards, Choose, Consent, DiskChoice, Done, Failure, FormKind, FormScreen, Go, Place, Review,
+            Screen, Work,
         },
         world::{Candidate, World},
     },

@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::page::{Page, cut};
 use crate::{
-    apply::Step,
+    progress::Step,
     tui::{
         form::{Field, Value},
         screen::{Choose, Consent, DiskChoice, Done, FormScreen, Review, Screen, Work},

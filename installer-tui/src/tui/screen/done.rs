@@ -1,6 +1,17 @@
 //! The end, good or bad: the same value decides this screen and the exit code.
 
-use crate::{live::Afterwards, tui::keys::Key};
+use crate::tui::keys::Key;
+
+/// What a person wants after the installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Restarts the machine.
+    Reboot,
+    /// Switches the machine off.
+    PowerOff,
+    /// A shell.
+    Shell,
+}
 
 /// Why there is no installation.
 #[derive(Clone, Debug, PartialEq, Eq)]

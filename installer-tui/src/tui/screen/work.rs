@@ -1,6 +1,9 @@
 //! The running installation.
 
-use crate::{apply::Step, plan::InstallPlan, progress::Event};
+use crate::{
+    plan::InstallPlan,
+    progress::{Event, Step},
+};
 
 /// What is known of the running installation.
 #[derive(Clone, Debug)]
