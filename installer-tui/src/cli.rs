@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod backup;
 mod devices;
+mod dialog;
 mod flash;
 #[cfg(target_os = "linux")]
 mod hardware;
@@ -205,7 +206,7 @@ pub fn run() -> Result<u8, Error> {
         None => return Ok(exit::USAGE),
         #[cfg(target_os = "linux")]
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
-        Some(Command::Flash(flash)) => flash::run(&args.paths, flash)?,
+        Some(Command::Flash(flash)) => return flash::run(&args.paths, args.size, flash),
         Some(Command::Verify(verify)) => verify::run(verify)?,
         #[cfg(target_os = "linux")]
         Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,

@@ -13,6 +13,7 @@ mod comeback;
 mod crew;
 pub mod decode;
 mod device;
+pub mod dialog;
 pub mod engine;
 mod feed;
 mod foreman;

@@ -123,8 +123,15 @@ pub fn of_disk(
     needed: Bytes,
     unmount: bool,
 ) -> Result<(TargetDisk, Vec<String>), Error> {
+    let mounts = if unmount { take_desktop_mounts(&mut disk) } else { Vec::new() };
+    refuse(&disk, medium, needed)?;
+    Ok((TargetDisk::of_disk(&disk), mounts))
+}
+
+/// Takes out of the uses of a removable disk where a desktop mounted it, in the order in which that was done.
+pub(crate) fn take_desktop_mounts(disk: &mut Disk) -> Vec<String> {
     let mut mounts = Vec::new();
-    if unmount && disk.removable {
+    if disk.removable {
         disk.uses.retain(|one| match one {
             Use::Mount { at, .. } if DESKTOP_MOUNTS.iter().any(|place| at.starts_with(place)) => {
                 mounts.push(at.clone());
@@ -133,12 +140,11 @@ pub fn of_disk(
             _ => true,
         });
     }
-    refuse(&disk, medium, needed)?;
-    Ok((TargetDisk::of_disk(&disk), mounts))
+    mounts
 }
 
 /// The kernel's name of the device behind a path.
-fn device_name(tree: &Tree, path: &Path) -> Result<String, Error> {
+pub(crate) fn device_name(tree: &Tree, path: &Path) -> Result<String, Error> {
     let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     if tree.is_recorded() {
         let real = path.to_str().and_then(|path| tree.real(path).ok());

@@ -3,6 +3,8 @@
 
 #[path = "screens/desk.rs"]
 mod desk;
+#[path = "screens/picture.rs"]
+mod picture;
 #[path = "screens/snapshots.rs"]
 mod snapshots;
 

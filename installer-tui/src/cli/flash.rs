@@ -8,7 +8,10 @@ use std::{
     path::PathBuf,
 };
 
-use aegis_core::{hex::Digest, report::render};
+use aegis_core::{
+    hex::Digest,
+    report::{exit, render},
+};
 use aegis_hw::{Lock, Tree};
 use serde_json::json;
 
@@ -16,7 +19,7 @@ use self::lines::Lines;
 #[cfg(target_os = "linux")]
 use super::live;
 use super::{
-    ELSEWHERE, PathArgs,
+    ELSEWHERE, PathArgs, dialog,
     lines::{out, stay_awake},
     signals::Asked,
 };
@@ -36,8 +39,8 @@ use crate::{
 pub(super) struct FlashArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
     ///
-    /// One for all devices, or as many as devices, in the same order.
-    #[arg(required_unless_present_any = ["answers", "live"])]
+    /// One for all devices, or as many as devices, in the same order. Without an
+    /// image, or without --to, screens ask for what is missing.
     image: Vec<PathBuf>,
 
     /// Copies the medium that this system runs from.
@@ -49,8 +52,14 @@ pub(super) struct FlashArgs {
     /// Device to erase and write; several times for several devices.
     ///
     /// An existing regular file can stand for a device.
-    #[arg(long = "to", value_name = "DEVICE", required_unless_present_any = ["answers", "auto"])]
+    #[arg(long = "to", value_name = "DEVICE")]
     to: Vec<PathBuf>,
+
+    /// Asks by questions in lines, for screen readers and slow serial lines.
+    ///
+    /// It is the way on a terminal that calls itself dumb.
+    #[arg(long, conflicts_with_all = ["answers", "auto", "json", "plan", "serial"])]
+    linear: bool,
 
     /// Serial number of a device, once for each.
     ///
@@ -147,10 +156,49 @@ struct Work {
     typed: Option<Vec<String>>,
 }
 
-pub(super) fn run(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
+pub(super) fn run(paths: &PathArgs, size: Option<(u16, u16)>, args: &FlashArgs) -> Result<u8, Error> {
     if !args.plan {
         paths.writable("write an image")?;
     }
+    match args.missing(size) {
+        Some(said) => dialog::open(paths, said, || args.images(paths)),
+        None => without_questions(paths, args).map(|()| exit::OK),
+    }
+}
+
+impl FlashArgs {
+    /// What is known already, when something is left to ask.
+    fn missing(&self, size: Option<(u16, u16)>) -> Option<dialog::Said> {
+        let image = self.live || !self.image.is_empty() || self.answers.is_some();
+        let device = !self.to.is_empty() || self.auto.is_some() || self.answers.is_some();
+        let unattended = self.plan || self.json || !self.serial.is_empty() || self.auto.is_some();
+        (self.linear || !image || !device).then(|| dialog::Said {
+            images: if self.live { 1 } else { self.image.len() },
+            devices: self.to.clone(),
+            authority: authority(self.sha256, self.sums.as_ref()),
+            wishes: Wishes { update: self.update, unmount: self.unmount },
+            wait_return: self.wait_return,
+            save_answers: self.save_answers.clone(),
+            linear: self.linear,
+            unattended,
+            size,
+        })
+    }
+
+    /// The images that are named.
+    fn images(&self, paths: &PathArgs) -> Result<Vec<ImageFile>, Error> {
+        let authority = authority(self.sha256, self.sums.as_ref());
+        match self.live {
+            #[cfg(target_os = "linux")]
+            true => live::image(paths, self.json).map(|image| vec![image]),
+            #[cfg(not(target_os = "linux"))]
+            true => Err(Error::NotLive),
+            false => self.image.iter().map(|path| ImageFile::look(path, &authority)).collect(),
+        }
+    }
+}
+
+fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let work = match &args.answers {
@@ -214,13 +262,7 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
         return usage("one --sha256 for several images".into(), "use --sums, or a session file");
     }
     let authority = authority(args.sha256, args.sums.as_ref());
-    let images = match args.live {
-        #[cfg(target_os = "linux")]
-        true => vec![live::image(paths, args.json)?],
-        #[cfg(not(target_os = "linux"))]
-        true => return Err(Error::NotLive),
-        false => args.image.iter().map(|path| ImageFile::look(path, &authority)).collect::<Result<_, _>>()?,
-    };
+    let images = args.images(paths)?;
     let wishes = Wishes { update: args.update, unmount: args.unmount };
     let mut writes = Vec::new();
     for (number, image) in images.into_iter().enumerate() {

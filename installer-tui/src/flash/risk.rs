@@ -51,7 +51,7 @@ pub enum Danger {
 impl fmt::Display for Danger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Internal => f.write_str("it is built into the machine"),
+            Self::Internal => f.write_str("it cannot be taken out"),
             Self::Large => write!(f, "it is larger than {LARGE}"),
             Self::System(what) => write!(f, "an operating system is on it: {what}"),
             Self::Encrypted(on) => write!(f, "{} is encrypted", Shown(on)),

@@ -14,7 +14,6 @@ use std::{
 
 use aegis_core::report::{Hint, render};
 use aegis_hw::{Lock, Tree, inventory, uevents::RECEIVE_BUFFER, watch::Watch};
-use ratatui::crossterm::event;
 
 use crate::{
     answers::Answers,
@@ -29,10 +28,9 @@ use crate::{
     source::Source,
     tui::{
         draw,
-        keys::Key,
         screen::Failure,
         state::{Command, Event, State, update},
-        terminal::Screens,
+        terminal::{self, Input, Screens},
         theme::{Environment, Theme},
         world::{Candidate, World},
     },
@@ -80,42 +78,35 @@ pub fn run(setting: Setting) -> Result<Left, Error> {
     read_terminal(sender.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let setting = Arc::new(setting);
-    watch_disks(Arc::clone(&setting), sender.clone());
+    let (watched, tell) = (Arc::clone(&setting), sender.clone());
+    thread::spawn(move || watch_disks(&watched.tree, || tell.send(Event::Hotplug).is_ok()));
     let runner = Runner { setting, sender, stop, screens };
     runner.run(State::new(world), theme, &receiver)
 }
 
-/// Keys and changes of size, from a thread of its own that ends with the program.
 fn read_terminal(sender: Sender<Event>) {
-    thread::spawn(move || {
-        while let Ok(read) = event::read() {
-            let event = match read {
-                event::Event::Key(key) => Key::from_terminal(key).map(Event::Key),
-                event::Event::Resize(_, _) => Some(Event::Resized),
-                _ => None,
-            };
-            if event.is_some_and(|event| sender.send(event).is_err()) {
-                return;
-            }
-        }
-        let _ = sender.send(Event::Closed);
+    terminal::listen(move |input| {
+        let event = match input {
+            Input::Key(key) => Event::Key(key),
+            Input::Resized => Event::Resized,
+            Input::Closed => Event::Closed,
+        };
+        sender.send(event).is_ok()
     });
 }
 
-/// Tells of disks that come, go and change, from a thread of its own that ends with the program. Where the machine
-/// does not say, F5 reads the disks again.
-fn watch_disks(setting: Arc<Setting>, sender: Sender<Event>) {
-    if setting.tree.is_recorded() {
+/// Tells of disks that come, go and change, as long as `tell` says that somebody wants to know. Returns at once where the
+/// machine does not say; F5 reads the disks again then.
+pub(crate) fn watch_disks(tree: &Tree, tell: impl Fn() -> bool) {
+    if tree.is_recorded() {
         return;
     }
-    thread::spawn(move || {
-        let Ok(mut watch) = Watch::open(&setting.tree, RECEIVE_BUFFER) else { return };
-        while let Ok(Some(_changes)) = watch.wait(&[]) {
-            if sender.send(Event::Hotplug).is_err() {
-                return;
-            }
+    let Ok(mut watch) = Watch::open(tree, RECEIVE_BUFFER) else { return };
+    while let Ok(Some(_changes)) = watch.wait(&[]) {
+        if !tell() {
+            return;
         }
-    });
+    }
 }
 
 struct Runner {

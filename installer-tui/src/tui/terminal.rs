@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Stdout, Write},
-    panic,
+    panic, thread,
 };
 
 use ratatui::{
@@ -10,13 +10,13 @@ use ratatui::{
     backend::CrosstermBackend,
     crossterm::{
         cursor::Show,
-        execute,
+        event, execute,
         terminal::{self, EnterAlternateScreen, LeaveAlternateScreen},
     },
     layout::Rect,
 };
 
-use crate::error::Error;
+use crate::{error::Error, tui::keys::Key};
 
 /// Size of a terminal that does not say its own, such as one at the end of a serial line.
 const ASSUMED: (u16, u16) = (80, 24);
@@ -56,6 +56,34 @@ impl Screens {
     pub fn forget(&mut self) -> Result<(), Error> {
         self.terminal.clear().map_err(Error::Terminal)
     }
+}
+
+/// What comes from a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A key.
+    Key(Key),
+    /// It has another size.
+    Resized,
+    /// It is gone.
+    Closed,
+}
+
+/// Listens in a thread of its own that ends with the program, or when `tell` says that nobody wants to know any more.
+pub fn listen(tell: impl Fn(Input) -> bool + Send + 'static) {
+    thread::spawn(move || {
+        while let Ok(read) = event::read() {
+            let input = match read {
+                event::Event::Key(key) => Key::from_terminal(key).map(Input::Key),
+                event::Event::Resize(_, _) => Some(Input::Resized),
+                _ => None,
+            };
+            if input.is_some_and(|input| !tell(input)) {
+                return;
+            }
+        }
+        tell(Input::Closed);
+    });
 }
 
 impl Drop for Screens {

@@ -1,8 +1,4 @@
-//! Pictures of every screen at two sizes and in three sorts of terminal, compared with `tests/snapshots`.
-//!
-//! `UPDATE_SNAPSHOTS=1 cargo test -p aegis-installer --test screens` writes them anew; read the difference before it is kept.
-
-use std::{fmt::Write, fs, path::PathBuf};
+//! Pictures of every screen of an installation.
 
 use aegis_installer::{
     apply::Step,
@@ -12,74 +8,16 @@ use aegis_installer::{
         keys::Key,
         screen::{Failure, Place},
         state::{Event, State},
-        theme::{Palette, Theme},
     },
 };
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 
-use super::desk::Desk;
-
-const THEMES: [(&str, Theme); 3] = [
-    ("rich", Theme { palette: Palette::Rich([0, 0x66, 0x99]), unicode: true }),
-    ("sixteen", Theme { palette: Palette::Sixteen, unicode: false }),
-    ("mono", Theme { palette: Palette::Mono, unicode: false }),
-];
-
-const SIZES: [(u16, u16); 2] = [(80, 24), (40, 12)];
-
-fn render(state: &State, theme: Theme, size: (u16, u16)) -> (Buffer, Option<(u16, u16)>) {
-    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
-    terminal.draw(|frame| draw(state, theme, frame)).unwrap();
-    let position = terminal.get_cursor_position().unwrap();
-    (terminal.backend().buffer().clone(), Some((position.x, position.y)))
-}
-
-/// The text, then the runs of equal style, then the cursor.
-fn picture(buffer: &Buffer, cursor: Option<(u16, u16)>) -> String {
-    let (mut text, mut styles) = (String::new(), String::new());
-    for y in 0..buffer.area.height {
-        let mut runs: Vec<(Style, u16, u16)> = Vec::new();
-        for x in 0..buffer.area.width {
-            let cell = &buffer[(x, y)];
-            text.push_str(cell.symbol());
-            match runs.last_mut() {
-                Some((style, _, end)) if *style == cell.style() => *end = x,
-                _ => runs.push((cell.style(), x, x)),
-            }
-        }
-        text.truncate(text.trim_end_matches(' ').len());
-        text.push('\n');
-        for (style, start, end) in runs.iter().filter(|(style, _, _)| *style != plain()) {
-            let (fg, bg) = (style.fg.unwrap_or_default(), style.bg.unwrap_or_default());
-            writeln!(styles, "{y}:{start}-{end} {fg} on {bg} {:?}", style.add_modifier).unwrap();
-        }
-    }
-    format!("{text}--- styles\n{styles}--- cursor {cursor:?}\n")
-}
-
-fn plain() -> Style {
-    ratatui::buffer::Cell::EMPTY.style()
-}
+use super::{
+    desk::Desk,
+    picture::{self, THEMES, picture, render},
+};
 
 fn check(name: &str, state: &State) {
-    for size in SIZES {
-        for (palette, theme) in THEMES {
-            let (buffer, cursor) = render(state, theme, size);
-            let found = picture(&buffer, cursor);
-            assert!(!found.contains('\x1b') && !found.contains('\u{202e}'), "hostile text in {name}");
-            if !theme.unicode {
-                assert!(found.is_ascii(), "{name} has more than ASCII:\n{found}");
-            }
-            let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "snapshots"].iter().collect();
-            let path = path.join(format!("{name}-{}x{}-{palette}.txt", size.0, size.1));
-            if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(&path, &found).unwrap();
-            }
-            let expected = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            assert!(expected == found, "{} differs from\n{found}", path.display());
-        }
-    }
+    picture::check(name, &|theme, frame| draw(state, theme, frame));
 }
 
 #[test]
@@ -157,7 +95,8 @@ fn a_terminal_of_any_size_shows_something_and_never_panics() {
     loop {
         for width in [1, 5, 20, 35, 36, 40, 59, 60, 200] {
             for height in [1, 3, 9, 10, 15, 16, 24, 60] {
-                let (buffer, _) = render(&desk.state, THEMES[0].1, (width, height));
+                let (buffer, _) =
+                    render(&|theme, frame| draw(&desk.state, theme, frame), THEMES[0].1, (width, height));
                 let text = picture(&buffer, None);
                 assert!(text.trim_start().len() > 20, "{width}x{height}");
             }
