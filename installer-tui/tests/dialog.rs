@@ -10,12 +10,14 @@ mod picture;
 #[path = "dialog/snapshots.rs"]
 mod snapshots;
 
+use std::process::{Command, Stdio};
+
 use aegis_installer::{
     flash::{
         Failure, Outcome, Phase,
         dialog::{
-            screen::{Place, Screen},
-            state::{Command, Event},
+            screen::{Place, Row, Screen},
+            state::{self, Event},
         },
         outcome,
     },
@@ -135,7 +137,7 @@ fn a_plan_of_other_devices_than_the_chosen_ones_is_not_shown() {
     let mut desk = Desk::bench();
     desk.image().choose(&["sdb"]);
     let commands = desk.commands(Key::Enter);
-    let [Command::Plan(image, paths)] = &commands[..] else { panic!("{commands:?}") };
+    let [state::Command::Plan(image, paths)] = &commands[..] else { panic!("{commands:?}") };
     let mut plan = desk.plan(image, paths);
     plan.targets[0].identity.diskseq = Some(99);
     desk.send(Event::Planned(Ok(Box::new(plan))));
@@ -269,4 +271,44 @@ fn an_image_that_is_too_large_for_a_device_refuses_it() {
     assert_eq!(place(&desk), Place::Devices);
     let sdb = desk.state.world.devices.iter().find(|device| device.target().path.ends_with("sdb")).unwrap();
     assert_eq!(sdb.candidate.refusals, ["it is too small, 40.0 GiB are needed"]);
+}
+
+#[test]
+fn a_device_that_was_pulled_out_is_waited_for_and_shown_as_missing() {
+    let mut desk = Desk::bench();
+    desk.write(&["sdb", "sde"]).progress(0, Phase::Write, 300, Some(700));
+    let words = |desk: &Desk| {
+        let Screen::Work(work) = &desk.state.screen else { panic!() };
+        work.rows.iter().map(Row::word).collect::<Vec<_>>()
+    };
+    desk.send(Event::Vanished { device: 0, seconds: 60 });
+    assert_eq!(words(&desk), ["missing", "waiting"]);
+    desk.send(Event::Returned { device: 0 });
+    assert_eq!(words(&desk), ["writing", "waiting"]);
+    desk.send(Event::Ended { device: 0, phase: Phase::Complete });
+    desk.send(Event::Ended { device: 1, phase: Phase::Failed });
+    desk.send(Event::Ended { device: 7, phase: Phase::Failed });
+    assert_eq!(words(&desk), ["complete", "FAILED"]);
+    let Screen::Work(work) = &desk.state.screen else { panic!() };
+    assert_eq!((work.counts(), work.rows[0].percent()), ((1, 1, 0), Some(100)));
+}
+
+#[test]
+fn without_a_terminal_what_is_missing_is_an_error_of_usage() {
+    for arguments in [
+        &[][..],
+        &["--linear"],
+        &["--to", "/dev/null"],
+        &["nowhere.iso"],
+        &["nowhere.iso", "--plan"],
+        &["--json", "--to", "/dev/null", "--serial", "x"],
+        &["--auto", "2", "--auto-size", "1GiB..64GiB"],
+        &["a.iso", "b.iso", "--linear"],
+    ] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_aegis-installer"));
+        let output = program.arg("flash").args(arguments).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains("nobody can be asked\n  next: "), "{arguments:?}: {text}");
+    }
 }

@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct Said {
     /// How many images are named.
     pub(super) images: usize,
+    /// It says which devices, or that they are taken as they come.
+    pub(super) device: bool,
     /// Devices to show, also those that are not shown by themselves.
     pub(super) devices: Vec<PathBuf>,
     pub(super) authority: Authority,
@@ -79,7 +81,7 @@ pub(super) fn open(
 
 /// Something is to be asked, and nobody is there.
 fn unasked(said: &Said) -> Error {
-    let missing = match (said.images > 0, !said.devices.is_empty()) {
+    let missing = match (said.images > 0, said.device) {
         (false, false) => "no image and no device is",
         (false, true) => "no image is",
         (true, false) => "no device is",

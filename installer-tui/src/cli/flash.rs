@@ -174,6 +174,7 @@ impl FlashArgs {
         let unattended = self.plan || self.json || !self.serial.is_empty() || self.auto.is_some();
         (self.linear || !image || !device).then(|| dialog::Said {
             images: if self.live { 1 } else { self.image.len() },
+            device,
             devices: self.to.clone(),
             authority: authority(self.sha256, self.sums.as_ref()),
             wishes: Wishes { update: self.update, unmount: self.unmount },

@@ -88,6 +88,7 @@ fn grid() -> Desk {
     }
     if let Screen::Work(work) = &mut desk.state.screen {
         work.rows[5].waits = Some(20);
+        work.rows[13].awaited = Some(60);
     }
     desk
 }

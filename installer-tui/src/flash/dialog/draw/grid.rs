@@ -70,7 +70,9 @@ fn place(device: &Device) -> String {
 }
 
 fn who(device: &Device, width: u16) -> String {
-    let text = match device.candidate.model.ends_with(&device.tail) {
+    // What names it is said once.
+    let named = device.candidate.model.ends_with(&device.tail) || device.place == device.tail;
+    let text = match named {
         true => device.candidate.model.clone(),
         false => format!("{} {}", device.candidate.model, device.tail),
     };
