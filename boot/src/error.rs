@@ -7,6 +7,7 @@ use aegis_core::{
     key::{KeyId, KeyRole, VerifyError},
     license::{claims::ClaimsError, document::DocumentError, key::KeyError, verdict::Code},
     manifest::ManifestError,
+    ranges::RangesError,
     report::{Hint, exit},
 };
 
@@ -111,6 +112,13 @@ pub enum Error {
         path: String,
         /// Why.
         source: ManifestError,
+    },
+    /// A range manifest is not usable.
+    Ranges {
+        /// The file.
+        path: String,
+        /// Why.
+        source: RangesError,
     },
     /// A file is not what its manifest says.
     Mismatch {
@@ -255,6 +263,7 @@ impl fmt::Display for Error {
             Self::KeysExist(path) => write!(f, "there are keys in {} already", path.display()),
             Self::Signature { path, .. } => write!(f, "the signature of {path} was refused"),
             Self::Manifest { path, .. } => write!(f, "the manifest {path}"),
+            Self::Ranges { path, .. } => write!(f, "the range manifest {path}"),
             Self::Mismatch { path, property, expected, found } => {
                 write!(
                     f,
@@ -307,6 +316,7 @@ impl std::error::Error for Error {
             Self::Spec(source) => Some(source),
             Self::Signature { source, .. } => Some(source),
             Self::Manifest { source, .. } => Some(source),
+            Self::Ranges { source, .. } => Some(source),
             Self::LicenseKey(source) => Some(source),
             Self::Claims(source) => Some(source),
             Self::Document { source, .. } => Some(source),
@@ -361,7 +371,10 @@ impl Hint for Error {
             Self::Signature { .. } | Self::Mismatch { .. } | Self::Listing { .. } => {
                 "do not use this medium; get it again from its publisher and verify it again".into()
             }
-            Self::Manifest { .. } => {
+            Self::Ranges { source: RangesError::Signature(_), .. } => {
+                "do not use this medium; get it again from its publisher and verify it again".into()
+            }
+            Self::Manifest { .. } | Self::Ranges { .. } => {
                 "verify it with the version of aegis that built it, or a newer one".into()
             }
             Self::Iso { .. } => "get the file again; a download may have been cut off".into(),
@@ -408,6 +421,7 @@ impl Hint for Error {
             Self::Document { source: DocumentError::Signature(_), .. } => exit::REFUSED,
             Self::NotInForce { code: Code::Revoked, .. } => exit::REFUSED,
             Self::Exists(_) => exit::REFUSED,
+            Self::Ranges { source: RangesError::Signature(_), .. } => exit::REFUSED,
             Self::Signature { .. }
             | Self::Mismatch { .. }
             | Self::Listing { .. }

@@ -23,6 +23,8 @@ pub struct Iso {
     path: PathBuf,
     /// Every regular file: its extents in bytes from the start of the image.
     pub files: BTreeMap<String, Vec<Extent>>,
+    /// Directories and tables of paths.
+    pub structures: Vec<Extent>,
 }
 
 /// A run of bytes.
@@ -39,7 +41,7 @@ impl Iso {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("opening", path))?;
         let length = file.metadata().map_err(Error::io("reading", path))?.len();
-        let mut iso = Self { file, path: path.into(), files: BTreeMap::new() };
+        let mut iso = Self { file, path: path.into(), files: BTreeMap::new(), structures: Vec::new() };
         let descriptor = iso.read(Extent { offset: 16 * SECTOR, size: SECTOR })?;
         if descriptor.get(1..6) != Some(b"CD001") || descriptor[0] != 1 {
             return Err(iso.bad("it has no ISO 9660 volume descriptor"));
@@ -49,6 +51,7 @@ impl Iso {
             return Err(iso.bad(&format!("it has {length} bytes and needs {needed}")));
         }
         let root = record(&descriptor[156..190]).ok_or_else(|| iso.bad("its root directory is damaged"))?;
+        iso.structures = path_tables(&descriptor);
         iso.directory("", root.extent, DEPTH)?;
         Ok(iso)
     }
@@ -62,6 +65,7 @@ impl Iso {
             return Err(self.bad("its directories are too deep or too large"));
         }
         let bytes = self.read(extent)?;
+        self.structures.push(extent);
         let mut at = 0;
         while at < bytes.len() {
             let length = usize::from(bytes[at]);
@@ -123,6 +127,16 @@ impl Iso {
         }
         Ok(())
     }
+}
+
+/// The path tables that a volume descriptor names: little-endian, big-endian, and a copy of each.
+fn path_tables(descriptor: &[u8]) -> Vec<Extent> {
+    let size = u64::from(le32(descriptor, 132).unwrap_or(0));
+    let places = [140, 144, 148, 152].map(|at| le32(descriptor, at).unwrap_or(0));
+    let little = places.map(u64::from);
+    let big = places.map(|place| u64::from(place.swap_bytes()));
+    let all = [little[0], little[1], big[2], big[3]];
+    all.into_iter().filter(|place| *place != 0).map(|place| Extent { offset: place * SECTOR, size }).collect()
 }
 
 struct Record {

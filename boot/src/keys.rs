@@ -151,8 +151,13 @@ impl Signer {
 
     /// The content of the `.sig` file for a document.
     pub fn sign(&self, document: &[u8]) -> Result<Vec<u8>> {
+        self.detached(&self.public.role.message(document))
+    }
+
+    /// As [`Signer::sign`], for a message that begins with a domain of its own.
+    pub fn detached(&self, message: &[u8]) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.pair.public().modulus_len()];
-        self.sign_message(&self.public.role.message(document), &mut bytes)?;
+        self.sign_message(message, &mut bytes)?;
         let signature = Signature {
             key: self.public.id,
             algorithm: Signature::ALGORITHM.into(),

@@ -24,6 +24,7 @@ pub mod overlay;
 pub mod pipeline;
 pub mod programs;
 pub mod progress;
+pub mod ranges;
 pub mod release;
 pub mod rootfs;
 pub mod sources;

@@ -10,6 +10,7 @@ use aegis_core::{
     hex::{Digest, Hex},
     key::{KeyRole, PublicKey},
     manifest::{Image, ImageKind, Manifest, path},
+    ranges::Ranges,
     version::Version,
 };
 use aegis_editions::Spec;
@@ -24,7 +25,7 @@ use crate::{
     lock::{self, Lock},
     overlay, programs,
     progress::Progress,
-    release, rootfs,
+    ranges, release, rootfs,
     sources::{self, Source},
     store::{self, PackageRequest, Store},
     tools::{self, Tools},
@@ -301,6 +302,10 @@ fn publish(
     fs::rename(iso, staging.join(&iso_name)).map_err(Error::io("renaming", iso))?;
     write(&staging, &format!("{stem}.lock.json"), lock.to_text().as_bytes())?;
     write(&staging, &format!("{stem}.spdx.json"), release::sbom(lock, &stem).as_bytes())?;
+    let ranges = ranges::of_iso(&staging.join(&iso_name), manifest)?.to_bytes();
+    let ranges_name = format!("{iso_name}{}", aegis_core::ranges::SUFFIX);
+    write(&staging, &format!("{ranges_name}.sig"), &signer.detached(&Ranges::message(&ranges))?)?;
+    write(&staging, &ranges_name, &ranges)?;
     release::finish(&staging, manifest, signer)?;
     fs::create_dir_all(&request.out).map_err(Error::io("creating", &request.out))?;
     // A directory beside the final names: renaming within it is atomic on any file system.

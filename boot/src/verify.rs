@@ -10,6 +10,7 @@ use aegis_core::{
     hex::Digest,
     key::{KeyRole, PublicKey},
     manifest::{File, Manifest, path},
+    ranges::{Ranges, SUFFIX},
     time::UnixTime,
 };
 
@@ -38,8 +39,10 @@ pub fn iso(file: &Path, ring: &[PublicKey], progress: &mut Progress) -> Result<R
     fs::metadata(file).map_err(Error::io("opening", file))?;
     progress.stage("beside");
     let beside = beside(file, ring)?;
-    progress
-        .done(false, if beside { "manifest, signature and SHA256SUMS match" } else { "no manifest there" });
+    progress.done(
+        false,
+        if beside { "manifest, ranges, signatures and SHA256SUMS match" } else { "no manifest there" },
+    );
     progress.stage("medium");
     let mut iso = Iso::open(file)?;
     let manifest_bytes = iso.content(path::MANIFEST)?;
@@ -88,8 +91,30 @@ fn beside(file: &Path, ring: &[PublicKey]) -> Result<bool> {
         }
         compare(name, expected, &release::describe(&at(name))?)?;
     }
+    let ranges_name = format!("{name}{SUFFIX}");
+    if manifest.files.contains_key(&ranges_name) {
+        let bytes = read(&ranges_name)?;
+        ranges(file, &ranges_name, &bytes, &read(&format!("{ranges_name}.sig"))?, ring, &manifest)?;
+    }
     checksums(&directory)?;
     Ok(true)
+}
+
+/// Verifies the range manifest beside an ISO, whose digest was compared before.
+fn ranges(
+    iso: &Path,
+    name: &str,
+    bytes: &[u8],
+    signature: &[u8],
+    ring: &[PublicKey],
+    manifest: &Manifest,
+) -> Result<()> {
+    let refused = |source| Error::Ranges { path: name.into(), source };
+    let (found, _key) = Ranges::verify::<Ring>(ring, bytes, signature).map_err(refused)?;
+    if found == crate::ranges::of_iso(iso, manifest)? {
+        return Ok(());
+    }
+    Err(Error::Listing { path: name.into(), problem: "does not describe the ISO beside it" })
 }
 
 fn checksums(directory: &Path) -> Result<()> {

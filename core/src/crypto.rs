@@ -127,13 +127,24 @@ pub fn verify<'k, C: Crypto>(
     document: &[u8],
     signature_file: &[u8],
 ) -> Result<&'k PublicKey, VerifyError> {
+    verify_message::<C>(ring, role, &role.message(document), signature_file)
+}
+
+/// As [`verify`], over a message of any domain.
+#[cfg(feature = "alloc")]
+pub(crate) fn verify_message<'k, C: Crypto>(
+    ring: &'k [PublicKey],
+    role: KeyRole,
+    message: &[u8],
+    signature_file: &[u8],
+) -> Result<&'k PublicKey, VerifyError> {
     let found: Signature =
         serde_json::from_slice(signature_file).map_err(|_malformed| VerifyError::Malformed)?;
     if found.algorithm != Signature::ALGORITHM {
         return Err(VerifyError::Malformed);
     }
     let bytes = crate::hex::decode(&found.signature).ok_or(VerifyError::Malformed)?;
-    verify_by::<C>(ring, found.key, role, &role.message(document), &bytes)
+    verify_by::<C>(ring, found.key, role, message, &bytes)
 }
 
 /// Checks that a document is dated within the validity of the key that signed it.

@@ -42,13 +42,19 @@ impl KeyRole {
     /// The message that a key of this role signs for a document with a detached signature.
     #[cfg(feature = "alloc")]
     pub fn message(self, document: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(document.len() + 32);
-        out.extend_from_slice(b"aegis-os ");
-        out.extend_from_slice(self.id().as_bytes());
-        out.extend_from_slice(b" v1\0");
-        out.extend_from_slice(document);
-        out
+        message(self.id(), document)
     }
+}
+
+/// What is signed of a document in a domain: `aegis-os <domain> v1`, a zero byte, the document.
+#[cfg(feature = "alloc")]
+pub(crate) fn message(domain: &str, document: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(document.len() + 32);
+    out.extend_from_slice(b"aegis-os ");
+    out.extend_from_slice(domain.as_bytes());
+    out.extend_from_slice(b" v1\0");
+    out.extend_from_slice(document);
+    out
 }
 
 impl fmt::Display for KeyRole {

@@ -29,6 +29,8 @@ pub mod license;
 pub mod manifest;
 pub mod probe;
 #[cfg(feature = "alloc")]
+pub mod ranges;
+#[cfg(feature = "alloc")]
 pub mod report;
 pub mod slot;
 pub mod text;

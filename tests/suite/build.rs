@@ -71,7 +71,9 @@ fn another_person_builds_the_same_bytes() {
     assert!(!place.path().join("out").exists(), "a build that was cut off leaves nothing");
     let output = build.output().expect("aegis can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for name in ["manifest.json", "manifest.json.sig", "SHA256SUMS"] {
+    let ranges = format!("{}.ranges.json", iso.file_name().expect("a name").display());
+    let signature = format!("{ranges}.sig");
+    for name in ["manifest.json", "manifest.json.sig", "SHA256SUMS", &ranges, &signature] {
         let ours = fs::read(iso.with_file_name(name)).expect("the first build has it");
         let theirs = fs::read(place.path().join("out").join(name)).expect("the second build has it");
         assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs), "{name}");
