@@ -199,17 +199,25 @@ impl Answers {
     /// Reads an answer file and hashes its password.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map(Secret::new).map_err(Error::io("read", path))?;
-        let mut answers: Self = toml::from_str(text.reveal()).map_err(|mut source: toml::de::Error| {
-            // The message would quote the line, which can be the one with the password.
-            source.set_input(None);
-            Error::AnswerSyntax { path: path.into(), source: Box::new(source) }
-        })?;
+        let mut answers = Self::parse(text.reveal(), path)?;
         let problems = answers.problems();
         if !problems.is_empty() {
             return Err(Error::Answers(problems));
         }
         answers.seal()?;
         Ok(answers)
+    }
+
+    /// Reads the text of an answer file, whose rules are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::AnswerSyntax`], which does not quote the line and names `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|mut source: toml::de::Error| {
+            // The message would quote the line, which can be the one with the password.
+            source.set_input(None);
+            Error::AnswerSyntax { path: path.into(), source: Box::new(source) }
+        })
     }
 
     /// Replaces the password by its hash.

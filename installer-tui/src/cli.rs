@@ -14,6 +14,7 @@ mod lines;
 mod live;
 #[cfg(target_os = "linux")]
 mod machine;
+mod map;
 mod page;
 mod restore_stick;
 #[cfg_attr(not(target_os = "linux"), path = "cli/signals/elsewhere.rs")]
@@ -207,7 +208,7 @@ pub fn run() -> Result<u8, Error> {
         #[cfg(target_os = "linux")]
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => return flash::run(&args.paths, args.size, flash),
-        Some(Command::Verify(verify)) => verify::run(verify)?,
+        Some(Command::Verify(verify)) => verify::run(&args.paths, verify)?,
         #[cfg(target_os = "linux")]
         Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,
         Some(Command::RestoreStick(stick)) => restore_stick::run(&args.paths, stick)?,

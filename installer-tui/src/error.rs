@@ -3,13 +3,22 @@
 use std::{fmt, io, path::PathBuf, process::ExitStatus};
 
 use aegis_core::{
+    edition::Edition,
+    key::VerifyError,
     manifest::ManifestError,
+    ranges::RangesError,
     report::{Hint, exit},
     slot::TrailerError,
 };
 use aegis_hw::text::Shown;
 
-use crate::{answers::Problem, backup::FileProblem, flash::Failure, progress::Step, stick::LabelProblem};
+use crate::{
+    answers::Problem,
+    backup::FileProblem,
+    flash::{Failure, bmap::BmapError},
+    progress::Step,
+    stick::LabelProblem,
+};
 
 /// Why an installation was not possible.
 #[derive(Debug)]
@@ -114,6 +123,41 @@ pub enum Error {
         by: Vec<String>,
         /// What the system said.
         source: io::Error,
+    },
+    /// A range manifest does not serve.
+    Ranges {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: RangesError,
+    },
+    /// A block map does not serve.
+    Bmap {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<BmapError>,
+    },
+    /// A range manifest or block map is of another image.
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// How that shows, as a clause whose subject is the file.
+        problem: String,
+    },
+    /// A file is not a key ring.
+    KeyRing {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        source: serde_json::Error,
+    },
+    /// An image is not known to be of the edition that it must be of.
+    EditionOfImage {
+        /// The edition that was asked for.
+        wanted: Edition,
+        /// What its signed range manifest names, if it has one.
+        found: Option<Edition>,
     },
     /// An image was not written to a device, which is in the state that is named.
     Flash {
@@ -325,6 +369,17 @@ impl fmt::Display for Error {
                 write!(f, "{} is in use by {}", path.display(), Shown(&by.join(", ")))
             }
             Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::Ranges { path, .. } | Self::Bmap { path, .. } => {
+                write!(f, "{} does not say what the image must be", path.display())
+            }
+            Self::Map { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::KeyRing { path, .. } => write!(f, "{} is not a key ring", path.display()),
+            Self::EditionOfImage { wanted, found: Some(found) } => {
+                write!(f, "the image is of the edition {found}, not of {wanted}")
+            }
+            Self::EditionOfImage { wanted, found: None } => {
+                write!(f, "no signature says that the image is of the edition {wanted}")
+            }
             Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
             Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
             Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
@@ -362,7 +417,9 @@ impl std::error::Error for Error {
             Self::Io { source, .. } | Self::Busy { source, .. } | Self::Terminal(source) => Some(source),
             Self::Disk(source) => Some(source),
             Self::Manifest(source) => Some(source),
-            Self::Edition(source) => Some(source),
+            Self::Edition(source) | Self::KeyRing { source, .. } => Some(source),
+            Self::Ranges { source, .. } => Some(source),
+            Self::Bmap { source, .. } => Some(source.as_ref()),
             Self::Trailer(source) => Some(source),
             Self::AnswerSyntax { source, .. } => Some(source.as_ref()),
             Self::Step { source, .. } => Some(source.as_ref()),
@@ -409,6 +466,21 @@ impl Hint for Error {
             Self::Sums { .. } => {
                 "get the file of sums again from where the image comes from, or give --sha256"
             }
+            Self::Bmap { source, .. } => return source.hint(),
+            Self::Ranges { source: RangesError::Signature(VerifyError::UnknownKey(_)), .. } => {
+                "if you trust whoever made the image, give their public key with --keys; otherwise do not use it"
+            }
+            Self::Ranges { source: RangesError::Signature(_), .. } => {
+                "do not use the image; get it and its range manifest again from their publisher"
+            }
+            Self::Ranges { .. } | Self::Map { .. } => {
+                "get both again from where the image comes from, or move that file away to write without it"
+            }
+            Self::KeyRing { .. } => "give a public key such as release.pub.json, or a JSON array of them",
+            Self::EditionOfImage { found: None, .. } => {
+                "put its range manifest and signature beside it, and give --keys; or leave --edition out"
+            }
+            Self::EditionOfImage { .. } => "use the image of that edition, or name the other one",
             Self::FlashSome { .. } => "see above for each device; the others are complete",
             Self::Manifest(_)
             | Self::Edition(_)
@@ -448,7 +520,10 @@ impl Hint for Error {
         match self {
             Self::Disk(error) => error.exit_code(),
             Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
+            Self::Ranges { source: RangesError::Signature(_), .. } => exit::REFUSED,
             Self::Selector { .. }
+            | Self::EditionOfImage { .. }
+            | Self::Map { .. }
             | Self::Refused { .. }
             | Self::PartOfDisk { .. }
             | Self::Busy { .. }

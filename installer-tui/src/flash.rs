@@ -8,6 +8,7 @@
 
 pub mod auto;
 pub mod batch;
+pub mod bmap;
 pub mod buffer;
 mod comeback;
 mod crew;
@@ -19,8 +20,10 @@ mod feed;
 mod foreman;
 pub mod format;
 pub mod image;
+pub mod map;
 pub mod outcome;
 pub mod plan;
+pub mod ranges;
 mod readback;
 pub mod risk;
 mod run;

@@ -67,7 +67,7 @@ pub fn as_image<'a>(
     let digest = hash(source.as_ref(), length, &head, &mut reports)?;
     let by = format!("this system's medium, whose files are those of {}", path::MANIFEST);
     let expected = Some(Expected { digest: digest.to_string(), by, of_content: false });
-    Ok(ImageFile { path: device, format: Format::Raw, size: length.0, expected, head })
+    Ok(ImageFile { path: device, format: Format::Raw, size: length.0, expected, map: None, head })
 }
 
 /// The device that the live system came from.

@@ -1,6 +1,8 @@
 //! Images on their way to devices that behave, and to others that do not.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "flash/holes.rs"]
+mod holes;
 #[path = "flash/sick.rs"]
 mod sick;
 

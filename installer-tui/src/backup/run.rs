@@ -183,8 +183,14 @@ fn read_back(
     posix_fadvise(part.as_file().as_fd(), 0, 0, forget).map_err(|code| look()(code.into()))?;
     let total = plan.device.identity.size.0;
     let size = part.as_file().metadata().map_err(look())?.len();
-    let image =
-        ImageFile { path: part.path().into(), format: plan.format, size, expected: None, head: Vec::new() };
+    let image = ImageFile {
+        path: part.path().into(),
+        format: plan.format,
+        size,
+        expected: None,
+        map: None,
+        head: Vec::new(),
+    };
     reports.enter(Phase::Verify, total);
     let summary =
         verify::image(&image, &mut |bytes| reports.tick(bytes)).map_err(|failure| match failure {

@@ -8,7 +8,7 @@ use std::{
 use aegis_core::edition::Edition;
 use aegis_editions::Spec;
 
-use super::PathArgs;
+use super::{PathArgs, map::MapArgs};
 use crate::{
     error::Error,
     flash::{
@@ -29,6 +29,7 @@ pub(super) struct Said {
     /// Devices to show, also those that are not shown by themselves.
     pub(super) devices: Vec<PathBuf>,
     pub(super) authority: Authority,
+    pub(super) map: MapArgs,
     pub(super) wishes: Wishes,
     pub(super) wait_return: Option<u64>,
     pub(super) save_answers: Option<PathBuf>,
@@ -66,9 +67,11 @@ pub(super) fn open(
     let image = if said.images == 1 { images()?.pop() } else { None };
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
+    let wanted = said.map.wanted(&paths.state);
     let Said { devices: named, authority, wishes, wait_return, save_answers, size, .. } = said;
     let lock = paths.lock.clone();
-    let setting = Setting { tree, medium, named, image, authority, wishes, wait_return, save_answers, lock };
+    let setting =
+        Setting { tree, medium, named, image, authority, wanted, wishes, wait_return, save_answers, lock };
     if linear {
         return run(setting, &mut Lines::default());
     }

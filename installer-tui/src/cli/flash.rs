@@ -5,7 +5,7 @@ mod lines;
 use std::{
     collections::BTreeSet,
     io::{self, BufRead, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use aegis_core::{
@@ -21,6 +21,7 @@ use super::live;
 use super::{
     ELSEWHERE, PathArgs, dialog,
     lines::{out, stay_awake},
+    map::MapArgs,
     signals::Asked,
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
         auto::{Auto, SizeRange},
         image::{Authority, ImageFile},
         plan::Wishes,
+        ranges,
         session::Session,
     },
     select,
@@ -46,7 +48,11 @@ pub(super) struct FlashArgs {
     /// Copies the medium that this system runs from.
     ///
     /// Its files are compared with its signed manifest first.
-    #[arg(long, hide = ELSEWHERE, conflicts_with_all = ["image", "sha256", "sums", "answers", "save_answers"])]
+    #[arg(
+        long,
+        hide = ELSEWHERE,
+        conflicts_with_all = ["image", "sha256", "sums", "keys", "edition", "bmap", "answers", "save_answers"]
+    )]
     live: bool,
 
     /// Device to erase and write; several times for several devices.
@@ -78,6 +84,9 @@ pub(super) struct FlashArgs {
     /// File of digests that must name the image.
     #[arg(long, value_name = "FILE")]
     sums: Option<PathBuf>,
+
+    #[command(flatten)]
+    map: MapArgs,
 
     /// Writes only what differs from what is on the device.
     #[arg(long)]
@@ -118,7 +127,10 @@ pub(super) struct FlashArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["image", "to", "serial", "sha256", "sums", "update", "unmount", "auto", "wait_return"]
+        conflicts_with_all = [
+            "image", "to", "serial", "sha256", "sums", "keys", "edition", "bmap", "update", "unmount", "auto",
+            "wait_return",
+        ]
     )]
     answers: Option<PathBuf>,
 
@@ -177,6 +189,7 @@ impl FlashArgs {
             device,
             devices: self.to.clone(),
             authority: authority(self.sha256, self.sums.as_ref()),
+            map: self.map.clone(),
             wishes: Wishes { update: self.update, unmount: self.unmount },
             wait_return: self.wait_return,
             save_answers: self.save_answers.clone(),
@@ -189,12 +202,17 @@ impl FlashArgs {
     /// The images that are named.
     fn images(&self, paths: &PathArgs) -> Result<Vec<ImageFile>, Error> {
         let authority = authority(self.sha256, self.sums.as_ref());
+        let wanted = self.map.wanted(&paths.state);
         match self.live {
             #[cfg(target_os = "linux")]
             true => live::image(paths, self.json).map(|image| vec![image]),
             #[cfg(not(target_os = "linux"))]
             true => Err(Error::NotLive),
-            false => self.image.iter().map(|path| ImageFile::look(path, &authority)).collect(),
+            false => self
+                .image
+                .iter()
+                .map(|path| ranges::find(ImageFile::look(path, &authority)?, &wanted))
+                .collect(),
         }
     }
 }
@@ -203,7 +221,7 @@ fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let work = match &args.answers {
-        Some(file) => repeated(&Session::read(file)?, &tree, &medium)?,
+        Some(file) => repeated(&Session::read(file)?, &paths.state, &tree, &medium)?,
         None => typed(paths, args, &tree, &medium)?,
     };
     if let Some(file) = &args.save_answers {
@@ -245,8 +263,8 @@ impl Stop {
 }
 
 /// The session of a file.
-fn repeated(session: &Session, tree: &Tree, medium: &BTreeSet<String>) -> Result<Work, Error> {
-    let batch = session.batch(tree, medium)?;
+fn repeated(session: &Session, state: &Path, tree: &Tree, medium: &BTreeSet<String>) -> Result<Work, Error> {
+    let batch = session.batch(tree, medium, state)?;
     let typed = Some(session.consent(&batch));
     Ok(Work { session: session.clone(), batch, typed })
 }
@@ -262,6 +280,12 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     if count > 1 && args.sha256.is_some() {
         return usage("one --sha256 for several images".into(), "use --sums, or a session file");
     }
+    if count > 1 && args.map.has_bmap() {
+        return usage(
+            "one --bmap for several images".into(),
+            "put IMAGE.bmap beside each, or use a session file",
+        );
+    }
     let authority = authority(args.sha256, args.sums.as_ref());
     let images = args.images(paths)?;
     let wishes = Wishes { update: args.update, unmount: args.unmount };
@@ -274,7 +298,7 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     let auto = auto.map(|(count, size)| Auto { count, size, model: args.auto_model.clone() });
     let authorities = vec![authority; writes.len()];
     let batch = Batch::new(writes, auto, args.wait_return)?;
-    let session = Session::of(&batch, &authorities, args.unmount);
+    let session = Session::of(&batch, &authorities, args.unmount).with(&args.map.wanted(&paths.state));
     let typed = (!args.serial.is_empty()).then(|| args.serial.clone());
     Ok(Work { session, batch, typed })
 }

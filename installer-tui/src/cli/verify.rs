@@ -1,25 +1,41 @@
 //! `aegis-installer verify`: an image, and a device that should hold it.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use aegis_core::hex::Digest;
 use aegis_hw::{Bytes, target};
 use serde_json::json;
 
-use super::{flash::authority, lines};
+use super::{PathArgs, flash::authority, lines, map::MapArgs};
 use crate::{
     error::Error,
-    flash::{Failure, image::ImageFile, verify},
+    flash::{
+        Failure,
+        image::ImageFile,
+        ranges::{self, Wanted},
+        verify,
+    },
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
-    image: PathBuf,
+    #[arg(required_unless_present = "ranges")]
+    image: Option<PathBuf>,
 
     /// Device that should hold the image; it is only read.
     #[arg(long, value_name = "DEVICE")]
     device: Option<PathBuf>,
+
+    /// Range manifest to compare the device with, in place of the image.
+    #[arg(long, value_name = "FILE", requires = "device", conflicts_with_all = ["image", "sha256", "sums", "bmap"])]
+    ranges: Option<PathBuf>,
+
+    #[command(flatten)]
+    map: MapArgs,
 
     /// SHA-256 that the image file must have.
     ///
@@ -36,16 +52,61 @@ pub(super) struct VerifyArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &VerifyArgs) -> Result<(), Error> {
-    let image = ImageFile::look(&args.image, &authority(args.sha256, args.sums.as_ref()))?;
-    let failed = |path: &PathBuf| {
-        let path = path.clone();
-        move |failure: Failure| Error::Check { path, source: Box::new(failure) }
-    };
+pub(super) fn run(paths: &PathArgs, args: &VerifyArgs) -> Result<(), Error> {
+    let wanted = args.map.wanted(&paths.state);
+    match (&args.ranges, &args.device, &args.image) {
+        (Some(file), Some(device), _) => without_image(file, device, &wanted, args.json),
+        (_, _, Some(image)) => with_image(image, args, &wanted),
+        // The command line does not allow it.
+        _ => Ok(()),
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(Failure) -> Error {
+    let path = path.to_owned();
+    move |failure| Error::Check { path, source: Box::new(failure) }
+}
+
+/// A device by a range manifest.
+fn without_image(file: &Path, device: &Path, wanted: &Wanted, json: bool) -> Result<(), Error> {
+    let map = ranges::of_device(file, wanted)?;
+    let target = target::open_read(device, 512)?;
+    let mut meter = Meter::new(json);
+    let differ = verify::ranges(target.as_ref(), &map, |bytes| {
+        meter.tick("reading the device", bytes, Some(map.length));
+    })
+    .map_err(failed(device))?;
+    let bytes: u64 = differ.iter().map(|range| range.end - range.start).sum();
+    if json {
+        let same = differ.is_empty();
+        let value = json!({ "map": map, "device": device, "same": same, "bytes": bytes, "differ": differ });
+        lines::out(&format!("{value}\n"));
+    } else {
+        lines::out(&format!("{}: {map}\n", device.display()));
+        for range in differ.iter().take(LISTED) {
+            lines::out(&format!("  bytes {} to {} differ\n", range.start, range.end - 1));
+        }
+        if differ.len() > LISTED {
+            lines::out(&format!("  and {} more ranges\n", differ.len() - LISTED));
+        }
+    }
+    match differ.first() {
+        Some(first) => Err(failed(device)(Failure::Ranges { bytes: Bytes(bytes), offset: first.start })),
+        None if json => Ok(()),
+        None => {
+            lines::out("  every chunk that is needed is right\n");
+            Ok(())
+        }
+    }
+}
+
+fn with_image(path: &Path, args: &VerifyArgs, wanted: &Wanted) -> Result<(), Error> {
+    let image = ImageFile::look(path, &authority(args.sha256, args.sums.as_ref()))?;
+    let image = ranges::find(image, wanted)?;
     let mut meter = Meter::new(args.json);
     let known = crate::flash::Image::length(&image);
     let summary = verify::image(&image, &mut |bytes| meter.tick("reading the image", bytes, known))
-        .map_err(failed(&args.image))?;
+        .map_err(failed(path))?;
     if let Some(device) = &args.device {
         let target = target::open_read(device, 512)?;
         let mut meter = Meter::new(args.json);
@@ -61,16 +122,25 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Error> {
         return Ok(());
     }
     let (length, sha256) = (Bytes(summary.length), summary.sha256);
-    lines::out(&format!("{}: {length}, SHA-256 of the content {sha256}\n", args.image.display()));
-    lines::out(&match by {
-        Some(by) => format!("  it is the image that {by} names\n"),
-        None => "  nothing beside it says what it must be; it was read to its end without an error\n".into(),
-    });
+    lines::out(&format!("{}: {length}, SHA-256 of the content {sha256}\n", path.display()));
+    match (by, &image.map) {
+        (Some(by), _) => lines::out(&format!("  it is the image that {by} names\n")),
+        (None, Some(_)) => {}
+        (None, None) => {
+            lines::out("  nothing beside it says what it must be; it was read to its end without an error\n");
+        }
+    }
+    if let Some(map) = &image.map {
+        lines::out(&format!("  {map}\n"));
+    }
     if let Some(device) = &args.device {
         lines::out(&format!("{}: holds this image\n", device.display()));
     }
     Ok(())
 }
+
+/// Ranges that are listed for people.
+const LISTED: usize = 20;
 
 /// A line for each tenth, once it takes longer than two seconds.
 struct Meter {

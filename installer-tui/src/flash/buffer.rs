@@ -53,6 +53,8 @@ pub struct Chunk {
     pub offset: u64,
     /// Bytes of the image in it; what follows in the buffer is zero.
     pub length: usize,
+    /// It is not written.
+    pub hole: bool,
     buffer: Option<Aligned>,
     home: SyncSender<Aligned>,
 }
@@ -105,11 +107,21 @@ impl Pool {
         offset: u64,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Arc<Chunk>, E> {
+        self.part(offset, false, fill)
+    }
+
+    /// As [`Pool::chunk`], of an image that may have holes.
+    pub fn part<E>(
+        &self,
+        offset: u64,
+        hole: bool,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Arc<Chunk>, E> {
         let mut buffer = self.take();
         match fill(&mut buffer) {
             Ok(length) => {
                 buffer[length..].fill(0);
-                Ok(Arc::new(Chunk { offset, length, buffer: Some(buffer), home: self.home.clone() }))
+                Ok(Arc::new(Chunk { offset, length, hole, buffer: Some(buffer), home: self.home.clone() }))
             }
             Err(error) => {
                 let _ = self.home.try_send(buffer);

@@ -117,7 +117,8 @@ impl Work<'_> {
         match self.write_and_verify() {
             Ok((summary, written)) => {
                 let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Outcome::Complete { length: summary.length, sha256: summary.sha256, written, ms }
+                let Summary { length, skipped, written: sha256, .. } = *summary;
+                Outcome::Complete { length, skipped, sha256, written, ms }
             }
             Err(failure) => Outcome::NotBootable(failure),
         }

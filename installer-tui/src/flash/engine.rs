@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aegis_core::{crypto::Sha256, hex::Digest};
+use aegis_core::hex::Digest;
 
 use super::{
     buffer::CHUNK,
     device::{Progress, Work},
     feed::{Bell, End, Feed, Queue},
-    outcome::{Event, Failure, Outcome, Phase, Summary},
+    outcome::{Event, Failure, Outcome, Phase, Summary, Tally},
 };
 
 /// A device to write, open and held.
@@ -30,6 +30,16 @@ pub trait Image: Sync {
 
     /// Bytes of the decoded image, where they are known without reading it.
     fn length(&self) -> Option<u64>;
+
+    /// Whether the chunk that begins at `offset` is written. The first one always is.
+    fn needs(&self, _offset: u64) -> bool {
+        true
+    }
+
+    /// Bytes of the chunks that are not written.
+    fn skipped(&self) -> u64 {
+        0
+    }
 }
 
 /// How devices are written.
@@ -166,27 +176,24 @@ pub fn flash_each(order: &Order<'_>, observer: &mut dyn Observer) {
             });
         }
         drop(news);
-        watch(&told, &progress, &Watching { length, pending, stop }, observer);
+        let to_write = length.map(|length| length.saturating_sub(order.image.skipped()));
+        watch(&told, &progress, &Watching { to_write, pending, stop }, observer);
     });
 }
 
 /// Computes what the image is while it passes.
 fn hash(queue: &Queue, pending: &Pending, expected: Option<&(Digest, String)>) {
-    let mut hasher = Sha256::new();
-    let (mut length, mut parts) = (0, Vec::new());
+    let mut tally = Tally::new(expected.is_some());
     while let Some(part) = queue.take() {
-        hasher.update(part.bytes());
-        parts.push(crc32fast::hash(part.bytes()));
-        length += part.length as u64;
+        tally.add(&part);
     }
     pending.set(match queue.end() {
         Some(End::Whole) => {
-            let found = hasher.finish();
-            match expected {
-                Some((expected, by)) if *expected != found => {
-                    Err(Verdict::Differs { by: by.clone(), expected: *expected, found })
-                }
-                _ => Ok(Arc::new(Summary { length, sha256: found, parts })),
+            let summary = tally.finish();
+            let other = expected.and_then(|(digest, by)| Some((*digest, by, summary.other_than(digest)?)));
+            match other {
+                Some((expected, by, found)) => Err(Verdict::Differs { by: by.clone(), expected, found }),
+                None => Ok(Arc::new(summary)),
             }
         }
         other => Err(Verdict::Ended(other.unwrap_or(End::Stopped))),
@@ -194,7 +201,8 @@ fn hash(queue: &Queue, pending: &Pending, expected: Option<&(Digest, String)>) {
 }
 
 struct Watching<'a> {
-    length: Option<u64>,
+    /// Bytes that are written, where they are known.
+    to_write: Option<u64>,
     pending: &'a Pending,
     stop: &'a AtomicBool,
 }
@@ -293,8 +301,8 @@ impl Seen {
             self.samples.remove(0);
         }
         let total = match phase {
-            Phase::Write => watching.length,
-            Phase::Verify => watching.known_length().map(|length| length.saturating_sub(CHUNK as u64)),
+            Phase::Write => watching.to_write,
+            Phase::Verify => watching.written().map(|length| length.saturating_sub(CHUNK as u64)),
             _ => None,
         };
         let (rate, eta) = estimate(&self.samples, total);
@@ -305,9 +313,12 @@ impl Seen {
 }
 
 impl Watching<'_> {
-    fn known_length(&self) -> Option<u64> {
+    fn written(&self) -> Option<u64> {
         let state = self.pending.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.as_ref().and_then(|result| Some(result.as_ref().ok()?.length))
+        state.as_ref().and_then(|result| {
+            let summary = result.as_ref().ok()?;
+            Some(summary.length - summary.skipped)
+        })
     }
 }
 

@@ -124,6 +124,10 @@ impl Queue {
         if state.closed {
             return Offer::Closed;
         }
+        // Only who computes what the image is needs to see what is left out.
+        if self.device && part.hole {
+            return Offer::Taken;
+        }
         if state.parts.len() >= DEPTH {
             return Offer::Full;
         }
@@ -183,7 +187,9 @@ impl Feed<'_> {
         let pool = Pool::new(self.queues.len() * EACH + SPARE);
         let mut offset = self.from;
         while !self.queues.is_empty() && !self.stop.load(Ordering::Relaxed) {
-            let part = pool.chunk(offset, |buffer| fill(&mut reader, buffer)).map_err(|e| (offset, e))?;
+            let hole = !self.image.needs(offset);
+            let part = pool.part(offset, hole, |buffer| fill(&mut reader, buffer));
+            let part = part.map_err(|error| (offset, error))?;
             if part.length == 0 {
                 break;
             }

@@ -16,6 +16,7 @@ use super::{
     decode,
     engine::Image,
     format::{self, Format},
+    map::Map,
     sums::{self, Algorithm, Found},
 };
 use crate::error::Error;
@@ -51,6 +52,8 @@ pub struct ImageFile {
     /// Bytes in place of the file's first ones; see [`crate::medium`].
     #[serde(skip)]
     pub head: Vec<u8>,
+    /// What is known of its parts; see [`super::ranges::find`].
+    pub map: Option<Map>,
 }
 
 /// What says which digest an image must have.
@@ -86,7 +89,7 @@ impl ImageFile {
         let format =
             Format::detect(&start).map_err(|format| Error::ImageFormat { path: path.into(), format })?;
         let expected = expected(path, format, authority)?;
-        Ok(Self { path: path.into(), format, size: data.len(), expected, head: Vec::new() })
+        Ok(Self { path: path.into(), format, size: data.len(), expected, map: None, head: Vec::new() })
     }
 
     /// The digest that the decoded image must have, where that is what is known.
@@ -162,22 +165,60 @@ fn named_in(file: &Path, image: &Path, format: Format) -> Result<Option<Expected
     Ok(None)
 }
 
-impl Image for ImageFile {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+impl ImageFile {
+    /// As [`Image::open`], with every byte of the file read.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or a decoder not be made.
+    pub fn open_all(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.reader(true)
+    }
+
+    fn reader(&self, all: bool) -> io::Result<Box<dyn Read + Send>> {
+        let decoded = self.decoded(all)?;
+        Ok(match &self.map {
+            Some(map) => Box::new(map.compare(decoded)),
+            None => decoded,
+        })
+    }
+
+    /// What the image holds. A raw file is not read where nobody needs it, unless its own digest says what it must be and
+    /// the map does not prove the same.
+    fn decoded(&self, all: bool) -> io::Result<Box<dyn Read + Send>> {
+        let expected = self.expected.clone().filter(|expected| !expected.of_content);
+        let sparse = self.map.as_ref().filter(|_map| self.format == Format::Raw && !all);
+        let proved = |expected: &Expected| sparse.is_some_and(|map| map.proves(&expected.digest));
+        let expected = expected.filter(|expected| !proved(expected));
         let file = content(self)?;
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = u32::try_from(threads).unwrap_or(1);
-        match self.expected.clone().filter(|expected| !expected.of_content) {
-            None => decode::decoder(self.format, BufReader::with_capacity(BLOCK, file), threads),
-            Some(expected) => {
+        match (expected, sparse) {
+            (Some(expected), _) => {
                 let checked = BufReader::with_capacity(BLOCK, Checked::new(file, expected));
                 decode::decoder(self.format, checked, threads)
             }
+            (None, Some(map)) => Ok(Box::new(map.sparse(File::open(&self.path)?))),
+            (None, None) => decode::decoder(self.format, BufReader::with_capacity(BLOCK, file), threads),
         }
+    }
+}
+
+impl Image for ImageFile {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.reader(false)
     }
 
     fn length(&self) -> Option<u64> {
-        (self.format == Format::Raw).then_some(self.size)
+        let raw = (self.format == Format::Raw).then_some(self.size);
+        raw.or_else(|| Some(self.map.as_ref()?.length))
+    }
+
+    fn needs(&self, offset: u64) -> bool {
+        self.map.as_ref().is_none_or(|map| map.needs(offset))
+    }
+
+    fn skipped(&self) -> u64 {
+        self.map.as_ref().map_or(0, |map| map.skipped)
     }
 }
 

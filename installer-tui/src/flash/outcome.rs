@@ -2,9 +2,11 @@
 
 use std::{fmt, io};
 
-use aegis_core::{hex::Digest, report::exit};
+use aegis_core::{crypto::Sha256, hex::Digest, report::exit};
 use aegis_hw::Bytes;
 use serde::Serialize;
+
+use super::buffer::Chunk;
 
 /// What a device is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,11 +47,70 @@ impl fmt::Display for Phase {
 pub struct Summary {
     /// Bytes.
     pub length: u64,
-    /// SHA-256.
+    /// Bytes of the chunks that are not written.
+    pub skipped: u64,
+    /// SHA-256; of what is written alone, where something is not and nobody asked for the whole.
     pub sha256: Digest,
-    /// CRC-32 of each [`super::buffer::CHUNK`], to say where a device differs.
+    /// SHA-256 of what is written, one chunk after the other.
+    pub written: Digest,
+    /// CRC-32 of each [`super::buffer::CHUNK`], to say where a device differs; `None` for what is not written.
     #[serde(skip)]
-    pub parts: Vec<u32>,
+    pub parts: Vec<Option<u32>>,
+}
+
+impl Summary {
+    /// The digest that the image has in place of the expected one.
+    pub(super) fn other_than(&self, expected: &Digest) -> Option<Digest> {
+        (self.sha256 != *expected).then_some(self.sha256)
+    }
+}
+
+/// Makes a [`Summary`] of parts that pass.
+pub(super) struct Tally {
+    summary: Summary,
+    written: Sha256,
+    /// Of everything, once something is left out.
+    whole: Option<Sha256>,
+    wants_whole: bool,
+}
+
+impl Tally {
+    /// Of an image of which nothing has passed. Without `wants_whole` what is left out is not hashed.
+    pub(super) fn new(wants_whole: bool) -> Self {
+        let empty = Sha256::of(b"");
+        let summary = Summary { length: 0, skipped: 0, sha256: empty, written: empty, parts: Vec::new() };
+        Self { summary, written: Sha256::new(), whole: None, wants_whole }
+    }
+
+    /// The next part.
+    pub(super) fn add(&mut self, part: &Chunk) {
+        let length = part.length as u64;
+        self.summary.length += length;
+        if part.hole {
+            self.summary.skipped += length;
+            if self.wants_whole {
+                self.whole.get_or_insert_with(|| self.written.clone());
+            }
+        } else {
+            self.written.update(part.bytes());
+        }
+        self.summary.parts.push((!part.hole).then(|| crc32fast::hash(part.bytes())));
+        if let Some(whole) = &mut self.whole {
+            whole.update(part.bytes());
+        }
+    }
+
+    /// Bytes that passed.
+    pub(super) fn length(&self) -> u64 {
+        self.summary.length
+    }
+
+    /// What the image is.
+    pub(super) fn finish(self) -> Summary {
+        let written = self.written.finish();
+        let sha256 = self.whole.map_or(written, Sha256::finish);
+        Summary { sha256, written, ..self.summary }
+    }
 }
 
 /// Why a device was not completed.
@@ -106,6 +167,13 @@ pub enum Failure {
         /// First part that differs, in bytes.
         offset: u64,
     },
+    /// Ranges of the device are not what they should be.
+    Ranges {
+        /// How many bytes they have.
+        bytes: Bytes,
+        /// The first one that differs, in bytes.
+        offset: u64,
+    },
     /// Nothing moved for a long time.
     Stalled {
         /// Seconds.
@@ -133,6 +201,9 @@ impl fmt::Display for Failure {
             }
             Self::Counterfeit { size, offset } => {
                 write!(f, "the device says that it has {size} and keeps nothing at byte {offset}")
+            }
+            Self::Ranges { bytes, offset } => {
+                write!(f, "{bytes} of the device differ, from byte {offset} on")
             }
             Self::ReadBack { offset } => write!(f, "the device reads back differently from byte {offset} on"),
             Self::Stalled { seconds } => write!(f, "the device did nothing for {seconds} s"),
@@ -164,6 +235,9 @@ impl aegis_core::report::Hint for Failure {
             Self::TooLarge { .. } => "use a larger device",
             Self::Counterfeit { .. } => "give it back: its capacity is forged or it is worn out",
             Self::ReadBack { .. } => "use another stick; this one does not keep what is written to it",
+            Self::Ranges { .. } => {
+                "write the image again, with --update only what differs; if it differs again, use another stick"
+            }
             Self::Cancelled => return None,
         };
         Some(text.into())
@@ -177,6 +251,8 @@ pub enum Outcome {
     Complete {
         /// Bytes of the image.
         length: u64,
+        /// Bytes of it that nobody needs, and that are not written.
+        skipped: u64,
         /// SHA-256 of what was read back.
         sha256: Digest,
         /// Bytes that were written; fewer than the image has when only what differed was.

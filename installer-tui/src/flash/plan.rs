@@ -166,11 +166,18 @@ fn sector_of(start: &[u8]) -> Option<u32> {
 
 impl fmt::Display for FlashPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ImageFile { path, format, size, expected, .. } = &self.image;
+        let ImageFile { path, format, size, expected, map, .. } = &self.image;
         writeln!(f, "Image      {} ({format}, {})", path.display(), Bytes(*size))?;
         match expected {
             Some(expected) => writeln!(f, "           checked against {}", expected.by)?,
+            None if map.is_some() => {}
             None => writeln!(f, "           NOT CHECKED: nothing beside it says what it must be")?,
+        }
+        if let Some(map) = map {
+            writeln!(f, "           {map}")?;
+            if map.skipped > 0 {
+                writeln!(f, "           {} of it are not needed and not written", Bytes(map.skipped))?;
+            }
         }
         for target in &self.targets {
             writeln!(f, "Erased     {}: {}", target.path.display(), target.description)?;

@@ -12,8 +12,8 @@ use super::{
 /// Buffers on their way between the reader and the one who computes.
 const BUFFERS: usize = 3;
 
-/// Compares everything from `from` on; `hasher` has seen what comes before. `read` fills a buffer of whole sectors from a
-/// place of the device, and `done` is told how many bytes were compared.
+/// Compares everything from `from` on that was written; `hasher` has seen what comes before. `read` fills a buffer of whole
+/// sectors from a place of the device, and `done` is told how many bytes were compared.
 ///
 /// # Errors
 /// [`Failure::ReadBack`] with the first part that differs, or what `read` gives.
@@ -24,40 +24,65 @@ pub(super) fn compare(
     read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Send,
     mut done: impl FnMut(usize),
 ) -> Result<(), Failure> {
-    let (full, parts) = sync_channel::<Result<(u64, Aligned, usize), Failure>>(BUFFERS - 1);
-    let (empty, buffers) = sync_channel(BUFFERS);
-    for _ in 0..BUFFERS {
-        let _ = empty.try_send(Aligned::new(CHUNK));
-    }
+    let known = |offset| usize::try_from(offset / CHUNK as u64).ok().and_then(|i| *summary.parts.get(i)?);
     let mut differs = None;
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut offset = from;
-            while offset < summary.length {
-                let Ok(mut buffer) = buffers.recv() else { return };
-                let length = usize::try_from(summary.length - offset).unwrap_or(CHUNK).min(CHUNK);
-                let sectors = length.next_multiple_of(sector).min(CHUNK);
-                let part = read(offset, &mut buffer[..sectors]);
-                if full.send(part.map(|()| (offset, buffer, length))).is_err() {
-                    return;
-                }
-                offset += length as u64;
-            }
-        });
-        for part in parts {
-            let (offset, buffer, length) = part?;
-            hasher.update(&buffer[..length]);
-            let known = usize::try_from(offset / CHUNK as u64).ok().and_then(|i| summary.parts.get(i));
-            if differs.is_none() && known != Some(&crc32fast::hash(&buffer[..length])) {
-                differs = Some(offset);
-            }
-            done(length);
-            let _ = empty.try_send(buffer);
+    let chunks = Chunks { from, length: summary.length, sector, wanted: |offset| known(offset).is_some() };
+    chunks.read(read, |offset, bytes| {
+        hasher.update(bytes);
+        if differs.is_none() && known(offset) != Some(crc32fast::hash(bytes)) {
+            differs = Some(offset);
         }
-        Ok(())
+        done(bytes.len());
     })?;
-    match (differs, hasher.finish() == summary.sha256) {
+    match (differs, hasher.finish() == summary.written) {
         (None, true) => Ok(()),
         (offset, _) => Err(Failure::ReadBack { offset: offset.unwrap_or(0) }),
+    }
+}
+
+/// Which chunks of a device are read.
+pub(super) struct Chunks<W> {
+    /// Begin of the first one, in bytes.
+    pub(super) from: u64,
+    /// End of the last one, in bytes.
+    pub(super) length: u64,
+    /// Bytes of a sector.
+    pub(super) sector: usize,
+    /// Whether the chunk at a place is read.
+    pub(super) wanted: W,
+}
+
+impl<W: Fn(u64) -> bool + Sync> Chunks<W> {
+    /// Reads them one after the other, while those before are handed to `each`, without the rest of the last sector.
+    pub(super) fn read(
+        &self,
+        read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Send,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(), Failure> {
+        let (full, parts) = sync_channel::<Result<(u64, Aligned, usize), Failure>>(BUFFERS - 1);
+        let (empty, buffers) = sync_channel(BUFFERS);
+        for _ in 0..BUFFERS {
+            let _ = empty.try_send(Aligned::new(CHUNK));
+        }
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let places = (self.from..self.length).step_by(CHUNK);
+                for offset in places.filter(|offset| (self.wanted)(*offset)) {
+                    let Ok(mut buffer) = buffers.recv() else { return };
+                    let length = usize::try_from(self.length - offset).unwrap_or(CHUNK).min(CHUNK);
+                    let sectors = length.next_multiple_of(self.sector).min(CHUNK);
+                    let part = read(offset, &mut buffer[..sectors]);
+                    if full.send(part.map(|()| (offset, buffer, length))).is_err() {
+                        return;
+                    }
+                }
+            });
+            for part in parts {
+                let (offset, buffer, length) = part?;
+                each(offset, &buffer[..length]);
+                let _ = empty.try_send(buffer);
+            }
+            Ok(())
+        })
     }
 }

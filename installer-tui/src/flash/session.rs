@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aegis_core::hex::Digest;
+use aegis_core::{edition::Edition, hex::Digest};
 use aegis_hw::{
     Bytes, Tree,
     inventory::{self, Disk},
@@ -27,6 +27,7 @@ use super::{
     engine::Image as _,
     image::{Authority, ImageFile},
     plan::{FlashPlan, Wishes},
+    ranges::{self, KeyFile, Wanted},
 };
 use crate::{error::Error, plan::TargetDisk, select};
 
@@ -43,6 +44,12 @@ pub struct Session {
     /// Seconds for which a device that was pulled out is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_return: Option<u64>,
+    /// Public keys that may sign the range manifests of images; without it, those of the running system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+    /// Edition that the signed range manifest of each image must name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<Edition>,
     /// Directory for receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<PathBuf>,
@@ -73,6 +80,9 @@ pub struct ImageEntry {
     /// File of digests that must name it. Without either, a file of digests beside it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<PathBuf>,
+    /// Its block map, in place of anything beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmap: Option<PathBuf>,
     /// The devices.
     #[serde(default, rename = "device", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceEntry>,
@@ -144,16 +154,17 @@ impl Session {
         let place = |path: &mut PathBuf| *path = directory.join(&*path);
         for image in &mut self.images {
             place(&mut image.path);
-            image.sums.iter_mut().for_each(place);
+            image.sums.iter_mut().chain(&mut image.bmap).for_each(place);
             image.devices.iter_mut().filter_map(|device| device.file.as_mut()).for_each(place);
         }
+        self.keys.iter_mut().for_each(place);
         self.receipts.iter_mut().for_each(place);
         self.receipt_key.iter_mut().for_each(place);
         self
     }
 
-    /// The session that repeats a batch; `authorities` has what each image was checked against. Receipts are added by the
-    /// one who writes them.
+    /// The session that repeats a batch; `authorities` has what each image was checked against. Receipts are added by the one
+    /// who writes them, and what images must be besides by [`Session::with`].
     pub fn of(batch: &Batch, authorities: &[Authority], unmount: bool) -> Self {
         let images = batch.writes.iter().zip(authorities).map(|(plan, authority)| ImageEntry {
             path: absolute(&plan.image.path),
@@ -165,12 +176,15 @@ impl Session {
                 Authority::Sums(file) => Some(absolute(file)),
                 _ => None,
             },
+            bmap: None,
             devices: plan.targets.iter().map(DeviceEntry::of).collect(),
         });
         Self {
             update: batch.writes.iter().any(|plan| plan.update),
             unmount,
             wait_return: batch.wait_return,
+            keys: None,
+            edition: None,
             receipts: None,
             receipt_key: None,
             images: images.collect(),
@@ -181,6 +195,21 @@ impl Session {
                 confirm: auto.consent(),
             }),
         }
+    }
+
+    /// The session with what its images must be besides.
+    #[must_use]
+    pub fn with(mut self, wanted: &Wanted) -> Self {
+        self.keys = match &wanted.keys {
+            KeyFile::Named(path) => Some(absolute(path)),
+            KeyFile::System(_) => None,
+        };
+        self.edition = wanted.edition;
+        // One of several images has none of its own.
+        if let [image] = self.images.as_mut_slice() {
+            image.bmap = wanted.bmap.as_deref().map(absolute);
+        }
+        self
     }
 
     /// Writes the session to a new file.
@@ -196,16 +225,18 @@ impl Session {
         file.write_all(format!("{head}{text}").as_bytes()).map_err(Error::io("write", path))
     }
 
-    /// What the session means on a machine. `medium` names the disks that the running system came from.
+    /// What the session means on a machine. `medium` names the disks that the running system came from,
+    /// and its key ring is in `state`.
     ///
     /// # Errors
     /// When an image is not usable, a device is not there exactly once, or as [`FlashPlan::of_chosen`].
-    pub fn batch(&self, tree: &Tree, medium: &BTreeSet<String>) -> Result<Batch, Error> {
+    pub fn batch(&self, tree: &Tree, medium: &BTreeSet<String>, state: &Path) -> Result<Batch, Error> {
         let disks = inventory::disks(tree)?;
         let wishes = Wishes { update: self.update, unmount: self.unmount };
         let mut writes = Vec::new();
         for entry in &self.images {
             let image = ImageFile::look(&entry.path, &entry.authority())?;
+            let image = ranges::find(image, &self.wanted(entry, state))?;
             let needed = Bytes(image.length().unwrap_or(1));
             let chosen = entry
                 .devices
@@ -215,6 +246,12 @@ impl Session {
             writes.push(FlashPlan::of_chosen(image, chosen, wishes)?);
         }
         Batch::new(writes, self.auto(), self.wait_return)
+    }
+
+    fn wanted(&self, image: &ImageEntry, state: &Path) -> Wanted {
+        let system = Wanted::of_system(state);
+        let keys = self.keys.clone().map_or(system.keys, KeyFile::Named);
+        Wanted { keys, edition: self.edition, bmap: image.bmap.clone() }
     }
 
     fn auto(&self) -> Option<Auto> {

@@ -120,16 +120,22 @@ impl<'a> Lines<'a> {
     /// Tells what a device ended as; people read about failures at the end, on standard error.
     fn end(&self, device: usize, end: &Ended) {
         let name = &self.names[device];
-        if let Outcome::Complete { length, sha256, written, ms } = &end.outcome {
+        if let Outcome::Complete { length, skipped, sha256, written, ms } = &end.outcome {
             let object = json!({
                 "event": "complete", "device": name, "bytes": length, "written": written,
-                "sha256": sha256, "ms": ms,
+                "skipped": skipped, "sha256": sha256, "ms": ms,
             });
             let rate = Bytes(length.saturating_mul(1000) / (*ms).max(1));
             let (length, time) = (Bytes(*length), seconds(*ms));
+            let of = match skipped {
+                0 => String::new(),
+                some => format!(" of all but {} that are not needed", Bytes(*some)),
+            };
             return self.line(
                 object,
-                format!("{name}: complete and read back, {length} in {time} ({rate}/s), SHA-256 {sha256}"),
+                format!(
+                    "{name}: complete and read back, {length} in {time} ({rate}/s), SHA-256{of} {sha256}"
+                ),
             );
         }
         let (disk, text, code) = told(end);

@@ -31,6 +31,7 @@ use crate::{
         self, Batch, FlashPlan, Report,
         image::{Authority, ImageFile},
         plan::Wishes,
+        ranges::{self, Wanted},
         session::Session,
     },
     inhibit,
@@ -49,6 +50,8 @@ pub struct Setting {
     pub image: Option<ImageFile>,
     /// What says what an image must be that is named later.
     pub authority: Authority,
+    /// And what else is known of such an image.
+    pub wanted: Wanted,
     /// How devices are written.
     pub wishes: Wishes,
     /// Seconds for which a device that was pulled out is waited for.
@@ -170,7 +173,9 @@ impl Runner<'_> {
     fn carry_out(&mut self, command: Command) -> Result<Option<u8>, Error> {
         match command {
             Command::Look(path) => {
-                let looked = ImageFile::look(&path, &self.setting.authority);
+                let setting = &self.setting;
+                let looked = ImageFile::look(&path, &setting.authority)
+                    .and_then(|image| ranges::find(image, &setting.wanted));
                 self.send(Event::Looked(looked.map(Box::new).map_err(|error| render(&error))));
             }
             Command::ReadDevices(needed) => self.send(match devices::read(&self.setting, needed) {
@@ -212,7 +217,8 @@ impl Runner<'_> {
                 let batch = Batch::new(vec![*plan.clone()], None, setting.wait_return)?;
                 if let Some(file) = &save {
                     let authorities = [setting.authority.clone()];
-                    Session::of(&batch, &authorities, setting.wishes.unmount).save(file)?;
+                    let session = Session::of(&batch, &authorities, setting.wishes.unmount);
+                    session.with(&setting.wanted).save(file)?;
                 }
                 let _lock = Lock::take(&setting.lock)?;
                 let _awake = inhibit::hold("sticks are being written").inspect_err(|reason| {
