@@ -20,6 +20,7 @@ use aegis_installer::{
             state::{self, Event},
         },
         outcome,
+        risk::Care,
     },
     tui::{keys::Key, screen, state::Overlay},
 };
@@ -81,6 +82,18 @@ fn a_refused_device_cannot_be_chosen_and_says_why() {
     desk.image().choose(&["sdd"]);
     assert!(desk.state.chosen.is_empty());
     assert!(desk.state.notice.as_ref().unwrap().contains("/media/ada/PHOTOS"));
+}
+
+#[test]
+fn what_a_desktop_mounted_can_be_chosen_and_is_told() {
+    let mut desk = Desk::desktop();
+    desk.image().choose(&["sdd"]);
+    assert_eq!(desk.state.chosen[0].lost(), ["is mounted at /media/ada/PHOTOS, will be unmounted"]);
+    assert_eq!(desk.state.chosen[0].care, Care::Listed, "what is mounted is not blank");
+    desk.key(Key::Enter);
+    let Screen::Review(review) = &desk.state.screen else { panic!("{:?}", desk.state.notice) };
+    assert_eq!(review.plan.unmount, ["/media/ada/PHOTOS"]);
+    assert!(review.lines().contains(&"Unmounted  /media/ada/PHOTOS".to_owned()));
 }
 
 #[test]

@@ -68,7 +68,9 @@ pub(super) fn open(
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let wanted = said.map.wanted(&paths.state);
-    let Said { devices: named, authority, wishes, wait_return, save_answers, size, .. } = said;
+    // What a desktop mounted by itself is shown, and unmounted after consent.
+    let wishes = Wishes { unmount: true, ..said.wishes };
+    let Said { devices: named, authority, wait_return, save_answers, size, .. } = said;
     let lock = paths.lock.clone();
     let setting =
         Setting { tree, medium, named, image, authority, wanted, wishes, wait_return, save_answers, lock };

@@ -31,6 +31,8 @@ pub(crate) struct Desk {
     pub(crate) left: Option<u8>,
     pub(crate) stopped: u32,
     pub(crate) reads: u32,
+    /// What a desktop mounted can be chosen.
+    unmount: bool,
     tree: Tree,
 }
 
@@ -70,18 +72,30 @@ impl Desk {
         Self::at(machine)
     }
 
+    /// The same bench below a desktop, whose mounts are taken away.
+    pub(crate) fn desktop() -> Self {
+        Self { unmount: true, ..Self::bench() }
+    }
+
     fn at(machine: Recording) -> Self {
         let found =
             |path: &str| Found { path: path.into(), size: Bytes(Path::new(path).metadata().unwrap().len()) };
         let images = ["aegis-server-0.1.0.iso", "large.img"].map(found).to_vec();
         let tree = Tree::recorded(machine);
-        let world = World { images, devices: devices(&tree, Bytes(1)) };
+        let world = World { images, devices: devices(&tree, Bytes(1), false) };
         let state = State::new(world, None);
-        Self { state, written: None, left: None, stopped: 0, reads: 0, tree }
+        Self { state, written: None, left: None, stopped: 0, reads: 0, unmount: false, tree }
     }
 
     pub(crate) fn plan(&self, image: &ImageFile, devices: &[PathBuf]) -> FlashPlan {
-        FlashPlan::new(&self.tree, image.clone(), devices, &BTreeSet::new(), Wishes::default()).unwrap()
+        FlashPlan::new(
+            &self.tree,
+            image.clone(),
+            devices,
+            &BTreeSet::new(),
+            Wishes { unmount: self.unmount, update: false },
+        )
+        .unwrap()
     }
 
     /// Sends a key and returns what it led to, without doing it.
@@ -113,7 +127,7 @@ impl Desk {
                 }
                 Command::ReadDevices(needed) => {
                     self.reads += 1;
-                    let devices = devices(&self.tree, needed);
+                    let devices = devices(&self.tree, needed, self.unmount);
                     self.send(Event::Devices(devices));
                 }
                 Command::Plan(image, devices) => {
@@ -181,7 +195,7 @@ impl Desk {
     }
 }
 
-fn devices(tree: &Tree, needed: Bytes) -> Vec<Device> {
+fn devices(tree: &Tree, needed: Bytes, unmount: bool) -> Vec<Device> {
     let Inventory { disks, systems, .. } = Inventory::read(tree).unwrap();
-    world::devices(disks, &systems, &BTreeSet::new(), needed, false)
+    world::devices(disks, &systems, &BTreeSet::new(), needed, unmount)
 }

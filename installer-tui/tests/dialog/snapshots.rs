@@ -66,6 +66,9 @@ fn screens_where_a_device_goes_or_none_is_there() {
     let mut desk = Desk::bench();
     desk.image().send(Event::Devices(Vec::new()));
     check("flash-devices-none", &desk.state);
+    let mut desk = Desk::desktop();
+    desk.image().choose(&["sdd"]);
+    check("flash-devices-mounted", &desk.state);
 }
 
 /// Twenty sticks in every state.

@@ -113,7 +113,7 @@ fn image(page: &mut Page, screen: &ImageScreen, theme: Theme, width: u16) {
 
 /// What is on a device, and whether its serial number will be asked for.
 pub(super) fn remarks(device: &Device) -> Vec<String> {
-    let mut lines: Vec<String> = device.holds.iter().map(|line| format!("has {line}")).collect();
+    let mut lines = device.lost();
     if let (Care::Serial(dangers), true) = (&device.care, device.usable()) {
         let dangers: Vec<String> = dangers.iter().map(ToString::to_string).collect();
         lines.push(format!("! {} will be asked for: {}", what_is_typed(device), dangers.join("; ")));
@@ -203,7 +203,7 @@ fn yes(page: &mut Page, screen: &Confirm, members: &[usize], theme: Theme) {
     for device in members.iter().filter_map(|index| screen.devices.get(*index)) {
         page.row(&device.candidate.model, theme.strong());
         page.rows(&format!("  {}", device.candidate.details), Style::new());
-        device.holds.iter().for_each(|line| page.rows(&format!("  has {line}"), Style::new()));
+        device.lost().iter().for_each(|line| page.rows(&format!("  {line}"), Style::new()));
     }
     let first = screen.scroll.min(page.rows.len().saturating_sub(1));
     page.rows.drain(..first);
@@ -222,7 +222,7 @@ fn serial(page: &mut Page, screen: &Confirm, device: &Device, count: &str, theme
     if let Care::Serial(dangers) = &device.care {
         dangers.iter().for_each(|danger| page.rows(&format!("! {danger}"), theme.strong()));
     }
-    device.holds.iter().for_each(|line| page.rows(&format!("  has {line}"), Style::new()));
+    device.lost().iter().for_each(|line| page.rows(&format!("  {line}"), Style::new()));
     let token = screen.token().unwrap_or_default();
     page.rows(&format!("To erase it, type {}: {token}", what_is_typed(device)), theme.strong());
     entry(page, &screen.typed, screen.cursor, theme, width);

@@ -40,11 +40,13 @@ pub struct Device {
     pub care: Care,
     /// What would be lost.
     pub holds: Vec<String>,
+    /// Where a desktop mounted it, and where it will be unmounted.
+    pub mounts: Vec<String>,
 }
 
 impl Device {
-    /// From the inventory.
-    pub fn of_disk(disk: &Disk, systems: &[System], refusals: &[Refusal]) -> Self {
+    /// From the inventory. `mounts` are places where it will be unmounted.
+    pub fn of_disk(disk: &Disk, systems: &[System], refusals: &[Refusal], mounts: Vec<String>) -> Self {
         let mut candidate = Candidate::new(disk, refusals);
         let port = disk.usb.as_ref().map(|usb| Shown(&usb.port).to_string());
         if let Some(port) = &port {
@@ -61,6 +63,7 @@ impl Device {
             tail: disk.serial.as_deref().map_or(name, |serial| Shown(serial).to_string()),
             care: risk::care(disk, systems),
             holds: risk::holds(disk),
+            mounts,
         }
     }
 
@@ -74,7 +77,15 @@ impl Device {
             tail,
             care: Care::Serial(vec![Danger::Unknown]),
             holds: Vec::new(),
+            mounts: Vec::new(),
         }
+    }
+
+    /// What would be lost or taken from the system, a line for each.
+    pub fn lost(&self) -> Vec<String> {
+        let holds = self.holds.iter().map(|what| format!("has {what}"));
+        let mounts = self.mounts.iter().map(|at| format!("is mounted at {}, will be unmounted", Shown(at)));
+        holds.chain(mounts).collect()
     }
 
     /// What is written.
@@ -89,8 +100,9 @@ impl Device {
 
     /// Whether it is still what a person saw: the same device, with the same content.
     pub(super) fn is_unchanged(&self, now: &Self) -> bool {
-        let Self { candidate, care, holds, .. } = self;
-        (&candidate.target, care, holds) == (&now.candidate.target, &now.care, &now.holds)
+        let Self { candidate, care, holds, mounts, .. } = self;
+        (&candidate.target, care, holds, mounts)
+            == (&now.candidate.target, &now.care, &now.holds, &now.mounts)
     }
 
     /// A short name for messages: path and serial number.
@@ -124,11 +136,11 @@ pub fn devices(
     needed: Bytes,
     unmount: bool,
 ) -> Vec<Device> {
-    let device = |mut disk: Disk| {
-        if unmount {
-            select::take_desktop_mounts(&mut disk);
-        }
-        Device::of_disk(&disk, systems, &disk.refusals(medium, needed))
+    let device = |disk: Disk| {
+        let mut unmounted = disk.clone();
+        let mounts = if unmount { select::take_desktop_mounts(&mut unmounted) } else { Vec::new() };
+        // It is graded as it is: what is mounted is not blank.
+        Device::of_disk(&disk, systems, &unmounted.refusals(medium, needed), mounts)
     };
     let mut devices: Vec<Device> = disks.into_iter().map(device).collect();
     order(&mut devices);

@@ -91,7 +91,7 @@ fn confirm(out: &mut String, screen: &Confirm) {
         if let Care::Serial(dangers) = &device.care {
             dangers.iter().for_each(|danger| line(out, &format!("  ! {danger}")));
         }
-        device.holds.iter().for_each(|text| line(out, &format!("  has {text}")));
+        device.lost().iter().for_each(|text| line(out, &format!("  {text}")));
     }
 }
 
