@@ -8,6 +8,7 @@
 //! | `aegis.check=verity\|full` | `full` hashes the whole image before it is used; default `verity`, which checks what is read |
 //! | `aegis.wait=SECONDS` | longest wait for a device, 1 to 600; default 60 |
 //! | `aegis.fail=menu\|reboot` | after a failure: the rescue menu (default) or a reboot after ten seconds |
+//! | `aegis.persistence=off` | a live system keeps nothing, even where its stick has a partition for that |
 //! | `aegis.rescue` | the rescue menu before anything is mounted |
 //!
 //! Exactly one of `aegis.medium` and `aegis.install` is needed. An unknown `aegis.*` parameter is reported and
@@ -69,6 +70,8 @@ pub struct BootParams {
     pub on_failure: OnFailure,
     /// Show the rescue menu first.
     pub rescue: bool,
+    /// A live system uses the partition of its stick that keeps what is changed.
+    pub persistence: bool,
 }
 
 /// Why the command line names nothing to boot.
@@ -107,7 +110,14 @@ pub const DEFAULT_WAIT: u16 = 60;
 impl BootParams {
     /// The defaults for a target.
     pub const fn new(target: Target) -> Self {
-        Self { target, check: Check::Verity, wait: DEFAULT_WAIT, on_failure: OnFailure::Menu, rescue: false }
+        Self {
+            target,
+            check: Check::Verity,
+            wait: DEFAULT_WAIT,
+            on_failure: OnFailure::Menu,
+            rescue: false,
+            persistence: true,
+        }
     }
 
     /// Parses `/proc/cmdline`. The second value lists `aegis.*` words that are not known.
@@ -133,6 +143,7 @@ impl BootParams {
             wait: raw.wait.unwrap_or(DEFAULT_WAIT),
             on_failure: raw.on_failure,
             rescue: raw.rescue,
+            persistence: !raw.persistence_off,
         };
         Ok((params, unknown))
     }
@@ -147,6 +158,7 @@ struct Raw {
     wait: Option<u16>,
     on_failure: OnFailure,
     rescue: bool,
+    persistence_off: bool,
 }
 
 impl Raw {
@@ -177,6 +189,13 @@ impl Raw {
                     _ => return Err(bad("aegis.fail", "menu or reboot")),
                 }
             }
+            "persistence" => {
+                self.persistence_off = match text {
+                    "on" => false,
+                    "off" => true,
+                    _ => return Err(bad("aegis.persistence", "on or off")),
+                }
+            }
             "rescue" if value.is_none() => self.rescue = true,
             _ => return Ok(false),
         }
@@ -203,6 +222,9 @@ impl fmt::Display for BootParams {
         if self.rescue {
             f.write_str(" aegis.rescue")?;
         }
+        if !self.persistence {
+            f.write_str(" aegis.persistence=off")?;
+        }
         Ok(())
     }
 }
@@ -219,6 +241,7 @@ mod tests {
     fn prints_what_it_parses() {
         for text in [
             format!("aegis.medium={ID}"),
+            format!("aegis.medium={ID} aegis.rescue aegis.persistence=off"),
             format!(
                 "aegis.install={ID} aegis.slot=b aegis.check=full aegis.wait=5 aegis.fail=reboot aegis.rescue"
             ),
@@ -248,6 +271,7 @@ mod tests {
         assert_eq!(message("aegis.medium=12"), "aegis.medium=12 is not a number of 32 hexadecimal digits");
         assert_eq!(message("aegis.slot=c"), "aegis.slot=c is not a or b");
         assert_eq!(message("aegis.wait=601"), "aegis.wait=601 is not a number from 1 to 600");
+        assert_eq!(message("aegis.persistence=yes"), "aegis.persistence=yes is not on or off");
         assert_eq!(message("aegis.check"), "aegis.check= is not verity or full");
     }
 }

@@ -27,6 +27,7 @@ pub mod key;
 pub mod license;
 #[cfg(feature = "alloc")]
 pub mod manifest;
+pub mod persistence;
 pub mod probe;
 #[cfg(feature = "alloc")]
 pub mod ranges;

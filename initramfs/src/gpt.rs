@@ -21,6 +21,8 @@ pub(crate) struct Header {
 /// One partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
+    /// What the partition is for.
+    pub(crate) kind: PartitionGuid,
     /// The partition's own GUID.
     pub(crate) guid: PartitionGuid,
     /// Its first logical block.
@@ -53,15 +55,19 @@ impl Entry {
 
     /// Parses an entry; `None` for one that is not in use.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let used = bytes.get(..16)?.iter().any(|byte| *byte != 0);
-        let mut guid: [u8; 16] = bytes.get(16..32)?.try_into().ok()?;
-        // The first three fields are stored with the lowest byte first.
-        guid[..4].reverse();
-        guid[4..6].reverse();
-        guid[6..8].reverse();
+        let (kind, guid) = (guid_at(bytes, 0)?, guid_at(bytes, 16)?);
         let first_block = u64_at(bytes, 32)?;
-        used.then_some(Self { guid: PartitionGuid(guid), first_block })
+        (kind.0 != [0; 16]).then_some(Self { kind, guid, first_block })
     }
+}
+
+fn guid_at(bytes: &[u8], at: usize) -> Option<PartitionGuid> {
+    let mut guid: [u8; 16] = bytes.get(at..at + 16)?.try_into().ok()?;
+    // The first three fields are stored with the lowest byte first.
+    guid[..4].reverse();
+    guid[4..6].reverse();
+    guid[6..8].reverse();
+    Some(PartitionGuid(guid))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -112,7 +118,10 @@ mod tests {
     #[test]
     fn entry_has_mixed_byte_order() {
         let mut bytes = vec![0; 128];
-        bytes[0] = 1;
+        // As `sgdisk -t 1:739d92df-ad41-4ab5-885f-d22a0427c571` stores it.
+        bytes[..16].copy_from_slice(&[
+            0xdf, 0x92, 0x9d, 0x73, 0x41, 0xad, 0xb5, 0x4a, 0x88, 0x5f, 0xd2, 0x2a, 0x04, 0x27, 0xc5, 0x71,
+        ]);
         // As `sgdisk -u 1:a0112233-4455-8677-8899-aabbccddeef1` stores it.
         bytes[16..32].copy_from_slice(&[
             0x33, 0x22, 0x11, 0xa0, 0x55, 0x44, 0x77, 0x86, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xf1,
@@ -120,8 +129,8 @@ mod tests {
         bytes[32..40].copy_from_slice(&2048u64.to_le_bytes());
         let entry = Entry::parse(&bytes).unwrap();
         assert_eq!(entry.guid.to_string(), "a0112233-4455-8677-8899-aabbccddeef1");
-        assert_eq!(entry.first_block, 2048);
-        bytes[0] = 0;
+        assert_eq!((entry.first_block, entry.kind), (2048, aegis_core::persistence::TYPE));
+        bytes[..16].fill(0);
         assert_eq!(Entry::parse(&bytes), None);
         assert_eq!(Entry::parse(&[1; 20]), None);
     }

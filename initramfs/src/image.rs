@@ -22,7 +22,7 @@ use crate::{
     search::{Found, Place, examine},
     sys::{
         device_mapper::{self, VerityStatus},
-        loop_device::LoopDevice,
+        loop_device::{Access, LoopDevice},
         mount::{self, Flags},
         path,
     },
@@ -111,7 +111,7 @@ impl Source {
         let (numbers, _loop) = if self.is_partition {
             (path::split_device(self.file.metadata().map_err(os)?.rdev()), None)
         } else {
-            let device = LoopDevice::attach(&self.file, image.size).map_err(os)?;
+            let device = LoopDevice::attach(&self.file, image.size, Access::Read).map_err(os)?;
             log::debug(&format!("{} is {}", self.place, device.path()));
             (device.device().map_err(os)?, Some(device))
         };

@@ -24,6 +24,7 @@ mod license;
 mod license;
 mod log;
 mod modules;
+mod persistence;
 mod record;
 mod release;
 mod rescue;

@@ -29,6 +29,9 @@ struct Record<'a> {
     version: Version,
     #[serde(skip_serializing_if = "Option::is_none")]
     medium_device: Option<String>,
+    /// What is changed is kept on the medium's stick.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persistent: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +45,7 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(found: &'a Found, license: Option<License>, timings: &'a [Timing]) -> Self {
+    fn new(found: &'a Found, kept: bool, license: Option<License>, timings: &'a [Timing]) -> Self {
         let manifest = &found.release.manifest;
         let (mode, medium_device, install, slot, disk) = match &found.place {
             Place::Medium(device) => ("live", Some(device.node().display().to_string()), None, None, None),
@@ -51,7 +54,8 @@ impl<'a> Record<'a> {
             }
         };
         let (edition, version) = (manifest.edition.id(), manifest.version);
-        Self { mode, edition, version, medium_device, install, slot, disk, license, timings }
+        let persistent = medium_device.as_ref().map(|_device| kept);
+        Self { mode, edition, version, medium_device, persistent, install, slot, disk, license, timings }
     }
 }
 
@@ -59,11 +63,12 @@ impl<'a> Record<'a> {
 /// the same keys and has no list of its own.
 pub(crate) fn write(
     found: &Found,
+    kept: bool,
     keys: &[PublicKey],
     license: Option<License>,
     timings: &[Timing],
 ) -> Result<(), Error> {
-    let (json, ring) = (line(&Record::new(found, license, timings))?, line(&keys)?);
+    let (json, ring) = (line(&Record::new(found, kept, license, timings))?, line(&keys)?);
     let files: [(&str, &[u8]); 4] = [
         ("boot.json", &json),
         ("keys.json", &ring),

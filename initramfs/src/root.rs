@@ -18,7 +18,7 @@ pub(crate) const MEDIUM: &str = "/run/aegis/medium";
 pub(crate) const IMAGE: &str = "/run/aegis/image";
 /// Where the data partition is mounted; stays in the running system.
 pub(crate) const DATA: &str = "/run/aegis/data";
-/// Memory for the writable layer of a live system.
+/// The writable layer of a live system: memory, or a partition of the medium's stick.
 pub(crate) const LAYER: &str = "/run/aegis/layer";
 /// Where the new root grows. Not below `/run`, which moves into it.
 pub(crate) const NEW_ROOT: &str = "/sysroot";
@@ -73,13 +73,20 @@ pub(crate) fn make_directory(path: &str) -> Result<(), Error> {
         .map_err(|e| Error::os("make the directory", path, e))
 }
 
-/// Puts a writable layer in memory over the image, which is mounted at [`IMAGE`]. The layer may take half of the memory.
-pub(crate) fn assemble_live(undo: &mut Vec<Undo>) -> Result<(), Error> {
-    make_directory(LAYER)?;
-    mount::mount("aegis-layer", Path::new(LAYER), "tmpfs", Flags::NONE, "mode=0755,size=50%")
-        .map_err(|e| Error::os("mount", LAYER, e))?;
+/// Puts a writable layer over the image, which is mounted at [`IMAGE`]: the directory that is kept, which is mounted at
+/// [`LAYER`] already, or memory. The layer may take half of the memory.
+pub(crate) fn assemble_live(kept: Option<String>, undo: &mut Vec<Undo>) -> Result<(), Error> {
+    let layer = match kept {
+        Some(directory) => directory,
+        None => {
+            make_directory(LAYER)?;
+            mount::mount("aegis-layer", Path::new(LAYER), "tmpfs", Flags::NONE, "mode=0755,size=50%")
+                .map_err(|e| Error::os("mount", LAYER, e))?;
+            LAYER.into()
+        }
+    };
     undo.push(Undo::Unmount(LAYER));
-    let (upper, work) = (format!("{LAYER}/upper"), format!("{LAYER}/work"));
+    let (upper, work) = (format!("{layer}/upper"), format!("{layer}/work"));
     make_directory(&upper)?;
     make_directory(&work)?;
     let options = format!("lowerdir={IMAGE},upperdir={upper},workdir={work}");

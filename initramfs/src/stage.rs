@@ -18,7 +18,7 @@ use crate::{
     handover,
     hardware::Hardware,
     image::{Source, VERITY_NAME, Verity},
-    license, log,
+    license, log, persistence,
     record::{self, Timing},
     rescue::{self, Choice},
     root::{self, IMAGE, MEDIUM, NEW_ROOT, Undo},
@@ -80,6 +80,10 @@ pub(crate) struct Boot {
     keys: Vec<PublicKey>,
     on_failure: OnFailure,
     rescue_shown: bool,
+    /// A live system uses the partition that keeps what is changed.
+    persistence: bool,
+    /// It does.
+    kept: bool,
 }
 
 impl Boot {
@@ -153,6 +157,7 @@ impl Boot {
         }
         self.on_failure = params.on_failure;
         self.target = Some(params.target);
+        self.persistence = params.persistence;
         log::info(&format!("version {}, kernel {kernel}, {params}", env!("CARGO_PKG_VERSION")));
         let keys: Vec<PublicKey> = serde_json::from_str(&read(KEYS)?).map_err(Error::KeyRing)?;
         self.keys.clone_from(&keys);
@@ -209,7 +214,16 @@ impl Boot {
 
     fn assemble(&mut self, found: Found) -> Result<Stage, Error> {
         match &found.place {
-            Place::Medium(_) => root::assemble_live(&mut self.undo)?,
+            Place::Medium(medium) => {
+                let kept = if self.persistence {
+                    self.load("ext4");
+                    persistence::mount(medium, found.release.manifest.id)
+                } else {
+                    None
+                };
+                self.kept = kept.is_some();
+                root::assemble_live(kept, &mut self.undo)?;
+            }
             Place::Slot { data, .. } => root::assemble_installed(data, &mut self.undo)?,
         }
         Ok(Stage::HandOver(found))
@@ -219,7 +233,7 @@ impl Boot {
         if let Some(hardware) = &self.hardware {
             hardware.stop(DRIVER_LIMIT);
         }
-        record::write(found, &self.keys, license::judge(found, &self.keys), &self.timings)?;
+        record::write(found, self.kept, &self.keys, license::judge(found, &self.keys), &self.timings)?;
         match handover::hand_over()? {}
     }
 }

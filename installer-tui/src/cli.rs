@@ -16,6 +16,7 @@ mod live;
 mod machine;
 mod map;
 mod page;
+mod persistence;
 mod restore_stick;
 #[cfg_attr(not(target_os = "linux"), path = "cli/signals/elsewhere.rs")]
 mod signals;
@@ -169,6 +170,9 @@ enum Command {
     #[cfg(target_os = "linux")]
     Backup(backup::BackupArgs),
 
+    /// Has a live stick keep what is changed, in a partition behind its image.
+    Persistence(persistence::PersistenceArgs),
+
     /// Makes an ordinary stick again, with an empty FAT32 or exFAT file system.
     RestoreStick(restore_stick::StickArgs),
 
@@ -211,6 +215,7 @@ pub fn run() -> Result<u8, Error> {
         Some(Command::Verify(verify)) => verify::run(&args.paths, verify)?,
         #[cfg(target_os = "linux")]
         Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,
+        Some(Command::Persistence(persistence)) => persistence::run(&args.paths, persistence)?,
         Some(Command::RestoreStick(stick)) => restore_stick::run(&args.paths, stick)?,
         Some(Command::Devices(devices)) => devices::run(&args.paths, devices)?,
         #[cfg(target_os = "linux")]

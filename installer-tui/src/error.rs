@@ -189,6 +189,13 @@ pub enum Error {
         /// Why not.
         problem: FileProblem,
     },
+    /// A program of the system is missing.
+    NoProgram {
+        /// Its name.
+        name: &'static str,
+        /// The package of Debian that has it.
+        package: &'static str,
+    },
     /// There is no medium that could be copied.
     NotLive,
     /// The name for a volume is not possible.
@@ -384,6 +391,9 @@ impl fmt::Display for Error {
             Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
             Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
             Self::Output { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::NoProgram { name, package } => {
+                write!(f, "there is no {name} here, which Debian has in the package {package}")
+            }
             Self::NotLive => f.write_str("this system does not run from a medium"),
             Self::Label { label, problem } => write!(f, "the label \"{}\" {problem}", Shown(label)),
             Self::Backup { device, .. } => write!(f, "no image of {} was made", device.display()),
@@ -444,6 +454,7 @@ impl Hint for Error {
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
             Self::Output { problem, .. } => problem.hint(),
+            Self::NoProgram { .. } => "install it, or do this in the live system, which has it",
             Self::NotLive => "start the machine from the medium, or name an image file",
             Self::Label { .. } => "use at most 11 characters; for FAT32, letters, digits, spaces, - and _",
             Self::Backup { source, .. } => match source.as_ref() {

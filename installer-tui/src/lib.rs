@@ -28,6 +28,7 @@ pub mod medium;
 pub(crate) mod mounts;
 pub mod offers;
 pub mod password;
+pub mod persistence;
 pub mod plan;
 pub mod progress;
 pub mod reports;

@@ -135,6 +135,19 @@ fn a_table_that_was_changed_for_the_stick_is_the_images_again() {
 }
 
 #[test]
+fn what_the_stick_keeps_is_not_copied() {
+    let bench = Bench::new();
+    OpenOptions::new().write(true).open(bench.path("medium")).unwrap().set_len(300 << 20).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-installer"));
+    command.args(["persistence", "medium", "--serial", "medium", "--state", "nowhere", "--lock", "lock"]);
+    let output = command.current_dir(bench.dir.path()).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    bench.assert_copied();
+    let stick = fs::read(bench.path("stick")).unwrap();
+    assert!(stick[..512] == fs::read(bench.path("image.iso")).unwrap()[..512], "to the last byte");
+}
+
+#[test]
 fn a_damaged_medium_is_not_copied() {
     let bench = Bench::new();
     let stick = || fs::read(bench.path("stick")).unwrap();

@@ -28,6 +28,9 @@ impl PartitionType {
     /// What Windows takes for its own, whatever the file system.
     pub const WINDOWS_DATA: Self = Self::Gpt(uuid!("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"));
 
+    /// What a live system keeps, on the stick that it came from.
+    pub const PERSISTENCE: Self = Self::Gpt(Uuid::from_bytes(aegis_core::persistence::TYPE.0));
+
     /// The name that the specification, or common use, gives to the type.
     pub fn name(&self) -> Option<&'static str> {
         match self {
@@ -59,7 +62,7 @@ impl fmt::Display for PartitionType {
 
 /// Every type of the Discoverable Partitions Specification that exists for x86-64 or for all machines, and what is
 /// met beside it: <https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>.
-const GPT_NAMES: [(Uuid, &str); 34] = [
+const GPT_NAMES: [(Uuid, &str); 35] = [
     (uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"), "esp"),
     (uuid!("bc13c2ff-59e6-4262-a352-b275fd6f7172"), "xbootldr"),
     (uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709"), "root-x86-64"),
@@ -94,6 +97,7 @@ const GPT_NAMES: [(Uuid, &str); 34] = [
     (uuid!("516e7cb4-6ecf-11d6-8ff8-00022d09712b"), "freebsd"),
     (uuid!("fe3a2a5d-4f32-41a7-b725-accc3285a309"), "chromeos-kernel"),
     (uuid!("3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec"), "chromeos-root"),
+    (uuid!("739d92df-ad41-4ab5-885f-d22a0427c571"), "aegis-persistence"),
 ];
 
 const MBR_NAMES: [(u8, &str); 18] = [
@@ -166,6 +170,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_lead_back() {
+        assert_eq!(PartitionType::PERSISTENCE.name(), Some("aegis-persistence"));
         for (guid, name) in GPT_NAMES {
             assert_eq!(PartitionType::named(name), Some(PartitionType::Gpt(guid)));
             assert_eq!(PartitionType::Gpt(guid).to_string(), name);

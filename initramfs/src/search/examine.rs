@@ -19,7 +19,7 @@ use crate::{
 };
 use aegis_core::{
     cmdline::Target,
-    install::{InstallId, PartitionGuid, Role},
+    install::{InstallId, Role},
     manifest::{MediumId, path},
     probe::iso9660::{self, Volume},
     slot::{Slot, TRAILER_SIZE, Trailer},
@@ -163,8 +163,8 @@ fn examine_files(settings: &Settings, device: &BlockDevice, volume: &Volume, id:
 }
 
 fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, slot: Slot) -> Verdict {
-    let guid = match read_partition_guid(device) {
-        Ok(guid) => guid,
+    let guid = match read_partition_entry(device) {
+        Ok(entry) => entry.map(|entry| entry.guid),
         Err(error) if may_become_ready(device, &error) => return Verdict::NotReady(error),
         Err(error) => return Verdict::Foreign(format!("its partition table cannot be read: {error}")),
     };
@@ -194,8 +194,8 @@ fn examine_partition(settings: &Settings, device: &BlockDevice, id: InstallId, s
     }
 }
 
-/// The partition's GUID; `None` for a whole device and where there is no GUID Partition Table.
-fn read_partition_guid(device: &BlockDevice) -> io::Result<Option<PartitionGuid>> {
+/// The partition's entry; `None` for a whole device and where there is no GUID Partition Table.
+pub(crate) fn read_partition_entry(device: &BlockDevice) -> io::Result<Option<gpt::Entry>> {
     let (Some(partition), Some(disk)) = (device.partition, &device.parent) else { return Ok(None) };
     let read = |position| read_node(&Path::new("/dev").join(disk), position, gpt::Entry::SIZE as usize);
     let Some(header) = gpt::Header::parse(&read(partition.block_size)?) else { return Ok(None) };
@@ -204,9 +204,8 @@ fn read_partition_guid(device: &BlockDevice) -> io::Result<Option<PartitionGuid>
     };
     let entry = gpt::Entry::parse(&read(position)?);
     // The kernel's view of the partition decides what is read later; a table that says otherwise is not its table.
-    let same =
-        entry.filter(|entry| entry.first_block.checked_mul(partition.block_size) == Some(partition.start));
-    Ok(same.map(|entry| entry.guid))
+    let start = |entry: &gpt::Entry| entry.first_block.checked_mul(partition.block_size);
+    Ok(entry.filter(|entry| start(entry) == Some(partition.start)))
 }
 
 /// The last check of a verified release: it must be for this kernel.

@@ -21,7 +21,16 @@ const CONFIG_SIZE: usize = 4 + 4 + 232 + 64;
 const SIZE_LIMIT_AT: usize = 8 + 32;
 const FLAGS_AT: usize = 8 + 52;
 
-/// A read-only loop device; it is free again when this value and every user of the device are gone.
+/// What may be done with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    Write,
+}
+
+/// A loop device; it is free again when this value and every user of the device are gone.
 #[derive(Debug)]
 pub(crate) struct LoopDevice {
     file: File,
@@ -31,7 +40,7 @@ pub(crate) struct LoopDevice {
 impl LoopDevice {
     /// Shows the first `size` bytes of a file as a block device. Direct I/O saves a second copy in the page cache and
     /// is used where the file system offers it.
-    pub(crate) fn attach(image: &File, size: u64) -> io::Result<Self> {
+    pub(crate) fn attach(image: &File, size: u64, access: Access) -> io::Result<Self> {
         let control = File::open("/dev/loop-control")?;
         // Another user may take the free device first; udev is not running, so a few attempts are plenty.
         let mut last = io::Error::from(io::ErrorKind::ResourceBusy);
@@ -40,9 +49,11 @@ impl LoopDevice {
             let number = check(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) })?;
             let file = OpenOptions::new()
                 .read(true)
+                .write(access == Access::Write)
                 .custom_flags(libc::O_CLOEXEC)
                 .open(format!("/dev/loop{number}"))?;
-            let config = config(image.as_raw_fd(), size, flags);
+            let read_only = if access == Access::Read { READ_ONLY } else { 0 };
+            let config = config(image.as_raw_fd(), size, flags | read_only);
             // SAFETY: the request reads a `struct loop_config`, which `config` is, byte for byte.
             match check(unsafe { libc::ioctl(file.as_raw_fd(), LOOP_CONFIGURE, config.as_ptr()) }) {
                 Ok(_) => return Ok(Self { file, number }),
@@ -67,7 +78,7 @@ fn config(fd: libc::c_int, size: u64, flags: u32) -> [u8; CONFIG_SIZE] {
     let mut bytes = [0; CONFIG_SIZE];
     bytes[..4].copy_from_slice(&fd.to_ne_bytes());
     bytes[SIZE_LIMIT_AT..SIZE_LIMIT_AT + 8].copy_from_slice(&size.to_ne_bytes());
-    bytes[FLAGS_AT..FLAGS_AT + 4].copy_from_slice(&(flags | READ_ONLY | AUTOCLEAR).to_ne_bytes());
+    bytes[FLAGS_AT..FLAGS_AT + 4].copy_from_slice(&(flags | AUTOCLEAR).to_ne_bytes());
     bytes
 }
 
@@ -79,7 +90,7 @@ mod tests {
     fn structure_has_the_layout_of_the_kernel() {
         // sizeof(struct loop_config) and offsetof() of lo_sizelimit and lo_flags, from linux/loop.h on x86-64.
         assert_eq!((CONFIG_SIZE, SIZE_LIMIT_AT, FLAGS_AT), (304, 40, 60));
-        let bytes = config(7, 4096, DIRECT_IO);
+        let bytes = config(7, 4096, DIRECT_IO | READ_ONLY);
         assert_eq!(bytes[0], 7);
         assert_eq!(bytes[41], 16);
         assert_eq!(bytes[60], 21);

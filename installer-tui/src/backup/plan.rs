@@ -182,9 +182,7 @@ fn of_device(tree: &Tree, real: &Path, place: &Path, file: &Path) -> Result<Sour
                 return Err(Error::Output { path: file.into(), problem: FileProblem::OnTheDevice });
             }
             Use::Mount { at, .. } if inventory::is_read_only_at(tree, at)? => {}
-            _ => reasons.push(format!(
-                "{one}, so that the copy would be of several moments; unmount it or mount it read-only"
-            )),
+            _ => reasons.push(format!("{one}, so that the copy would be of several moments")),
         }
     }
     if !disk.uses_known {
@@ -292,9 +290,7 @@ mod tests {
             let Err(Error::Refused { reasons, .. }) = device("rw", name) else { panic!("{name}") };
             assert_eq!(
                 reasons,
-                [
-                    "sdq2 is mounted at /mnt/there, so that the copy would be of several moments; unmount it or mount it read-only"
-                ]
+                ["sdq2 is mounted at /mnt/there, so that the copy would be of several moments"]
             );
             let source = device("ro", name).unwrap();
             assert!(!source.alone, "the mount holds it");
