@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
 use aegis_core::crypto::Sha256;
@@ -275,6 +277,32 @@ fn stopping_leaves_no_file_and_the_former_one_as_it_was() {
         (bench.names(), fs::read(bench.path("a.img")).unwrap()),
         (vec!["a.img".into()], b"mine".to_vec())
     );
+}
+
+/// As Ctrl-C does it.
+#[test]
+fn a_signal_ends_the_copy_and_leaves_no_file() {
+    let bench = Bench::new();
+    let device = OpenOptions::new().write(true).open(bench.device()).unwrap();
+    device.set_len(200 << 30).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aegis-installer"))
+        .args(["backup", "device", "a.img", "--state", "run"])
+        .current_dir(bench.dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Before it is asked, it has said what it thinks of sleep, or made its file.
+    while !bench.names().iter().any(|name| name.ends_with(".partial")) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("stopped on request"), "{}", text(&output));
+    assert_eq!(bench.names(), [""; 0]);
 }
 
 /// The limit on the size of files stands for a full disk: writing fails in its midst.

@@ -7,7 +7,7 @@ use aegis_hw::Bytes;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{PathArgs, lines};
+use super::{PathArgs, lines, signals::Asked};
 use crate::{
     backup::{self, BackupPlan, Bad, Done, Phase, Wishes},
     error::Error,
@@ -88,9 +88,11 @@ pub(super) fn run(paths: &PathArgs, args: &BackupArgs) -> Result<(), Error> {
         lines::out(&if args.json { format!("{:#}\n", json!(plan)) } else { plan.to_string() });
         return Ok(());
     }
+    let asked = Asked::take().map_err(Error::io("receive", "signals"))?;
     let _awake = lines::stay_awake("a disk is being copied");
     let mut lines = Lines { plan: &plan, json: args.json, told: None };
-    let result = backup::run(&plan, &mut |event| lines.report(&event)).and_then(|done| lines.end(&done));
+    let result = backup::run(&plan, &mut |event| lines.report(&event) && !asked.now())
+        .and_then(|done| lines.end(&done));
     if let (true, Err(error)) = (args.json, &result) {
         let code = error.exit_code();
         let device = &plan.device.path;

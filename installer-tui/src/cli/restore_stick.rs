@@ -10,7 +10,7 @@ use aegis_hw::{Bytes, Lock};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{PathArgs, lines};
+use super::{PathArgs, lines, signals::Asked};
 use crate::{
     error::Error,
     password,
@@ -92,9 +92,10 @@ pub(super) fn run(paths: &PathArgs, args: &StickArgs) -> Result<(), Error> {
     }
     confirm(&plan, args)?;
     let _lock = Lock::take(&paths.lock)?;
+    let asked = Asked::take().map_err(Error::io("receive", "signals"))?;
     let _awake = lines::stay_awake("a stick is being written");
     let mut told = None;
-    let result = stick::run(&plan, &mut |report| tell(&plan, args.json, &mut told, &report));
+    let result = stick::run(&plan, &mut |report| tell(&plan, args.json, &mut told, &report) && !asked.now());
     end(&plan, args.json, result)
 }
 
