@@ -46,7 +46,7 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    /// A file system with the compressed medium, and a digest of what the archive holds.
+    /// A file system with the compressed medium, and what says which one it is: a digest, and the range manifest.
     fn images(&self) -> TestResult {
         let folder = self.path("folder");
         fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
@@ -55,6 +55,11 @@ impl Files {
         let digest = digest(&self.iso)?;
         let sums = folder.join("SHA256SUMS");
         fs::write(&sums, format!("{digest} *aegis.iso\n")).map_err(Error::io("write", &sums))?;
+        let iso = self.iso.display();
+        for end in ["ranges.json", "ranges.json.sig"] {
+            let (from, to) = (format!("{iso}.{end}"), folder.join(format!("aegis.iso.{end}")));
+            fs::copy(&from, to).map_err(Error::io("copy", from))?;
+        }
         disk::set_size(&self.path("images"), 512 * MIB)?;
         run(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&folder).arg(self.path("images")))
     }
@@ -125,6 +130,13 @@ fn four_sticks_at_once_and_each_starts() -> TestResult {
     let (status, output) = shell.status(&wrong, patience(60))?;
     assert!(status == 3 && output.contains("is confirmed by `STICK-A`"), "{status}: {output}");
 
+    // The live system's own key ring vouches for its edition, and for no other.
+    let plan = format!("aegis-installer flash /run/images/aegis.iso.zst --to {} --plan --edition", nodes[0]);
+    let output = shell.run(&format!("{plan} server"))?;
+    assert!(output.contains("signed by ") && output.contains(" as Aegis OS server "), "{output}");
+    let (status, output) = shell.status(&format!("{plan} gamer"), patience(60))?;
+    assert!(status == 3 && output.contains("is of the edition server, not of gamer"), "{status}: {output}");
+
     let mut command = "aegis-installer flash /run/images/aegis.iso.zst".to_owned();
     for (node, serial) in nodes.iter().zip(SERIALS) {
         command.push_str(&format!(" --to {node} --serial {serial}"));
@@ -133,6 +145,9 @@ fn four_sticks_at_once_and_each_starts() -> TestResult {
     for node in &nodes {
         assert!(output.contains(&format!("{node}: complete and read back")), "{output}");
     }
+    let ranges = "aegis-installer verify --ranges /run/images/aegis.iso.ranges.json --device";
+    let output = shell.run_within(&format!("{ranges} {}", nodes[3]), patience(300))?;
+    assert!(output.contains("every chunk that is needed is right"), "{output}");
     vm.mark("four sticks");
     vm.cut_power()?;
 

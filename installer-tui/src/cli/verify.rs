@@ -15,6 +15,7 @@ use crate::{
     flash::{
         Failure,
         image::ImageFile,
+        map::Map,
         ranges::{self, Wanted},
         verify,
     },
@@ -82,7 +83,8 @@ fn without_image(file: &Path, device: &Path, wanted: &Wanted, json: bool) -> Res
         let value = json!({ "map": map, "device": device, "same": same, "bytes": bytes, "differ": differ });
         lines::out(&format!("{value}\n"));
     } else {
-        lines::out(&format!("{}: {map}\n", device.display()));
+        lines::out(&format!("{}: {} of it\n", device.display(), Bytes(map.length)));
+        told(&map);
         for range in differ.iter().take(LISTED) {
             lines::out(&format!("  bytes {} to {} differ\n", range.start, range.end - 1));
         }
@@ -97,6 +99,12 @@ fn without_image(file: &Path, device: &Path, wanted: &Wanted, json: bool) -> Res
             lines::out("  every chunk that is needed is right\n");
             Ok(())
         }
+    }
+}
+
+fn told(map: &Map) {
+    for line in map.to_string().lines() {
+        lines::out(&format!("  {line}\n"));
     }
 }
 
@@ -131,7 +139,7 @@ fn with_image(path: &Path, args: &VerifyArgs, wanted: &Wanted) -> Result<(), Err
         }
     }
     if let Some(map) = &image.map {
-        lines::out(&format!("  {map}\n"));
+        told(map);
     }
     if let Some(device) = &args.device {
         lines::out(&format!("{}: holds this image\n", device.display()));

@@ -219,7 +219,11 @@ impl Feed<'_> {
             self.bell.wait(PATIENCE);
             waiting.retain(|queue| queue.offer(part) == Offer::Full);
             let slow = |queue: &Arc<Queue>| waiting.iter().any(|one| Arc::ptr_eq(one, queue));
-            if !waiting.is_empty() && self.queues.iter().any(|queue| !slow(queue) && queue.starves()) {
+            // Nobody starves for want of what it does not get.
+            if !waiting.is_empty()
+                && !part.hole
+                && self.queues.iter().any(|queue| !slow(queue) && queue.starves())
+            {
                 self.queues.retain(|queue| !slow(queue));
                 split(part.offset, std::mem::take(&mut waiting));
             }

@@ -18,6 +18,7 @@ use aegis_core::{
     key::KeyId,
     ranges::Release,
 };
+use aegis_hw::Bytes;
 use ring::digest;
 use serde::Serialize;
 
@@ -169,33 +170,41 @@ impl Map {
     }
 }
 
+/// What it is checked against and by whom that is vouched for, in lines.
 impl fmt::Display for Map {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.origin {
             Origin::Ranges { release, signature, .. } => {
-                write!(f, "chunks checked against {path}, ")?;
-                match signature {
-                    Signature::Good { key, development: false } => write!(f, "signed by key {key}")?,
-                    Signature::Good { key, development: true } => {
-                        write!(f, "signed by DEVELOPMENT key {key}")?
-                    }
-                    Signature::NotChecked { looked_for } => {
-                        let place = looked_for.display();
-                        write!(f, "signature NOT CHECKED: there is no key ring {place}, and no --keys")?;
-                    }
-                }
+                write!(f, "chunks checked against {path}\n{signature}")?;
                 match (release, signature) {
-                    (Some(release), Signature::Good { .. }) => write!(f, " as Aegis OS {release}"),
-                    (Some(release), _) => write!(f, "; it says Aegis OS {release}"),
-                    (None, _) => Ok(()),
+                    (Some(release), Signature::Good { .. }) => write!(f, " as Aegis OS {release}")?,
+                    (Some(release), _) => write!(f, "\nit says that it is Aegis OS {release}")?,
+                    (None, _) => {}
                 }
             }
             Origin::Bmap { version, checksums: Some(name) } => {
-                write!(f, "ranges checked against {path} (bmap {version}, {name}), which nobody signed")
+                write!(f, "ranges checked against {path} (bmap {version}, {name})\nnobody signed that")?;
             }
             Origin::Bmap { version, checksums: None } => {
-                write!(f, "ranges by {path} (bmap {version}), which has NO checksums of them")
+                write!(f, "NOT CHECKED: {path} (bmap {version}) has no checksums of ranges")?;
+            }
+        }
+        if self.skipped == 0 {
+            return Ok(());
+        }
+        write!(f, "\n{} of it are not needed and not written", Bytes(self.skipped))
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good { key, development: false } => write!(f, "signed by key {key}"),
+            Self::Good { key, development: true } => write!(f, "signed by DEVELOPMENT key {key}"),
+            Self::NotChecked { looked_for } => {
+                let place = looked_for.display();
+                write!(f, "its signature is NOT CHECKED: there is no key ring {place}, and no --keys")
             }
         }
     }

@@ -174,9 +174,8 @@ impl fmt::Display for FlashPlan {
             None => writeln!(f, "           NOT CHECKED: nothing beside it says what it must be")?,
         }
         if let Some(map) = map {
-            writeln!(f, "           {map}")?;
-            if map.skipped > 0 {
-                writeln!(f, "           {} of it are not needed and not written", Bytes(map.skipped))?;
+            for line in map.to_string().lines() {
+                writeln!(f, "           {line}")?;
             }
         }
         for target in &self.targets {

@@ -129,7 +129,7 @@ fn without_a_key_ring_nothing_is_left_out_and_the_plan_says_so() {
     let image = place.look("image.iso").unwrap();
     let map = image.map.clone().unwrap();
     let text = map.to_string();
-    assert!(text.contains("signature NOT CHECKED: there is no key ring"), "{text}");
+    assert!(text.contains("its signature is NOT CHECKED: there is no key ring"), "{text}");
     assert_eq!(map.skipped, 0);
     let device = Memory::new(8 * MIB, 512);
     assert!(matches!(write(&image, &device), Outcome::Complete { skipped: 0, .. }));
