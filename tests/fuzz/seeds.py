@@ -100,8 +100,33 @@ def tables():
     write("mbr", "circle", b"".join(chain[:3]) + record((0x83, 6, 4), (5, 1, 8)))
 
 
+def images():
+    """What lies beside an image: digests, ranges, block maps."""
+    a, b = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "60" * 64
+    forms = [f"{a}  a.iso\n{b} *./a.iso\n", f"SHA256 (a.iso) = {a}\r\nMD5 (b.iso) = {a[:32]}\n", a.upper(),
+             f"\ufeff# comment\nSHA2-256(d/a.iso)= {a}\n\\{a}  a\\nb\n{a[:40]}\n",
+             f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n- {a}  a.iso\n-----BEGIN PGP SIGNATURE-----\n\n{a}  b\n"]
+    for number, text in enumerate(forms):
+        write("sums", str(number), text.encode())
+    root = HERE.parent.parent
+    ranges = (root / "core/tests/vectors/ranges/image.ranges.json").read_bytes()
+    write("ranges", "signed", ranges)
+    write("ranges", "short", json.dumps(json.loads(ranges) | {"release": None}, separators=(",", ":")).encode())
+    bmap = (root / "installer-tui/tests/flash/image.img.bmap").read_text()
+    write("bmap", "tool", bmap.encode())
+    small = bmap[bmap.index("<bmap "):]
+    write("bmap", "small", "\n".join(line.strip() for line in small.splitlines() if "<!--" not in line).encode())
+    old = small.replace("2.0", "1.3").replace("BmapFileChecksum", "BmapFileSHA1").replace("chksum", "sha1")
+    write("bmap", "old", old.encode())
+    example = (root / "installer-tui/answers.example.toml").read_text()
+    write("answers", "example", example.encode())
+    write("answers", "static", example.replace('mode = "dhcp"\n#mode', "mode").replace("\n#", "\n").encode())
+    write("answers", "least", b'hostname="a"\nuser={name="a",password="long enough"}\n')
+
+
 def main():
     tables()
+    images()
     vectors = json.loads((HERE.parent.parent / "core/tests/vectors/licenses.json").read_text())
     documents("license", vectors["good"] + vectors["bad"])
     documents("revocations", vectors["lists"])
