@@ -25,10 +25,10 @@ use rsa::{
 
 use crate::error::{Error, Result};
 
-/// Bits of a new key. License documents are many, small and short-lived; what a medium is trusted by has more.
+/// Bits of a new key. License documents and receipts are many, small and short-lived; what a medium is trusted by has more.
 const fn bits(role: KeyRole) -> usize {
     match role {
-        KeyRole::License => 2048,
+        KeyRole::License | KeyRole::Receipt => 2048,
         KeyRole::Release | KeyRole::Update => 3072,
     }
 }

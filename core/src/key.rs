@@ -24,18 +24,21 @@ pub enum KeyRole {
     Update,
     /// Signs license documents.
     License,
+    /// Signs receipts of written sticks.
+    Receipt,
 }
 
 impl KeyRole {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Update, Self::License];
+    pub const ALL: [Self; 4] = [Self::Release, Self::Update, Self::License, Self::Receipt];
 
-    /// `release`, `update` or `license`.
+    /// `release`, `update`, `license` or `receipt`.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Release => "release",
             Self::Update => "update",
             Self::License => "license",
+            Self::Receipt => "receipt",
         }
     }
 

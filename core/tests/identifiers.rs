@@ -55,7 +55,7 @@ fn identifiers_are_frozen() {
         (Code::Unknown, "unknown"),
     ];
     frozen(&codes.map(|(code, _)| code), Code::id, &codes.map(|(_, word)| word));
-    frozen(&KeyRole::ALL, KeyRole::id, &["release", "update", "license"]);
+    frozen(&KeyRole::ALL, KeyRole::id, &["release", "update", "license", "receipt"]);
     frozen(&Channel::ALL, Channel::id, &["stable", "priority", "beta", "lts"]);
     frozen(&[Slot::A, Slot::B], Slot::id, &["a", "b"]);
     frozen(&Role::ALL, Role::name, &["bios-boot", "esp", "root-a", "root-b", "data"]);

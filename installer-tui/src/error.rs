@@ -252,6 +252,29 @@ pub enum Error {
         /// What was asked for.
         what: &'static str,
     },
+    /// A key file is none that serves.
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as a clause whose subject is the file.
+        problem: &'static str,
+    },
+    /// A receipt cannot be signed.
+    Sealing,
+    /// A signature was refused.
+    Signature {
+        /// What is signed.
+        path: PathBuf,
+        /// Why.
+        source: VerifyError,
+    },
+    /// What the devices ended as is told, and some receipts of that could not be written.
+    Receipts {
+        /// How many are missing.
+        missing: usize,
+        /// What happened to the first.
+        source: Box<Error>,
+    },
     /// Options that do not go together.
     Usage {
         /// What is wrong, as a clause.
@@ -410,6 +433,12 @@ impl fmt::Display for Error {
             Self::Recorded { file, what } => {
                 write!(f, "cannot {what}: {} is a recorded machine", file.display())
             }
+            Self::Key { path, problem } => write!(f, "{} {problem}", path.display()),
+            Self::Sealing => f.write_str("the receipt cannot be signed"),
+            Self::Signature { path, .. } => write!(f, "the signature of {} was refused", path.display()),
+            Self::Receipts { missing, .. } => {
+                write!(f, "{missing} receipts are missing, of devices that ended as told above")
+            }
             Self::Usage { problem, .. } => f.write_str(problem),
             Self::TooFewTaken { complete, wanted } => {
                 write!(f, "{complete} of {wanted} blank sticks were completed before it ended")
@@ -425,6 +454,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } | Self::Busy { source, .. } | Self::Terminal(source) => Some(source),
+            Self::Signature { source, .. } => Some(source),
+            Self::Receipts { source, .. } => Some(source.as_ref()),
             Self::Disk(source) => Some(source),
             Self::Manifest(source) => Some(source),
             Self::Edition(source) | Self::KeyRing { source, .. } => Some(source),
@@ -508,6 +539,10 @@ impl Hint for Error {
                 "with --sysroot use `devices`, `hardware` or `install --plan`; leave it out to change this machine"
             }
             Self::Refused { next, .. } | Self::Usage { next, .. } => next,
+            Self::Key { .. } => "`aegis keys generate` makes keys; receipts are signed by receipt.key.pem",
+            Self::Sealing => "use another key",
+            Self::Signature { .. } => "do not trust the receipt; look at the stick itself, with `verify`",
+            Self::Receipts { source, .. } => return source.hint(),
             Self::TooFewTaken { .. } => "repeat the command with the number that is left",
             Self::PartOfDisk { disk, .. } => {
                 return Some(format!("if the whole disk may be erased, name /dev/{}", Shown(disk)));
@@ -537,6 +572,7 @@ impl Hint for Error {
             | Self::Map { .. }
             | Self::Refused { .. }
             | Self::PartOfDisk { .. }
+            | Self::Signature { .. }
             | Self::Busy { .. }
             | Self::Confirmation { .. }
             | Self::Output { .. }

@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod plan;
 pub mod ranges;
 mod readback;
+pub mod receipt;
 pub mod risk;
 mod run;
 pub mod session;

@@ -338,3 +338,119 @@ fn sticks_are_not_taken_without_limits_and_consent() {
     assert!(text.contains("the next 2 blank USB sticks of 953.6 MiB to 59.6 GiB"), "{text}");
     assert!(text.contains("confirmed by `2 blank`"), "{text}");
 }
+
+/// The receipts of a directory, without signatures.
+fn receipts(directory: &Path) -> Vec<Value> {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn every_stick_has_a_receipt_that_says_what_became_of_it() {
+    let desk = Desk::new();
+    desk.image("aegis-server-0.1.0.iso", 3 * MIB);
+    // Of the second image the end is missing, after its start was found good.
+    let whole =
+        Command::new("gzip").arg("-c").arg(desk.path("aegis-server-0.1.0.iso")).output().unwrap().stdout;
+    fs::write(desk.path("short.img.gz"), &whole[..whole.len() - 100]).unwrap();
+    let (a, b) = (desk.stick("a", 8), desk.stick("b", 8));
+    let arguments = [
+        "flash",
+        "aegis-server-0.1.0.iso",
+        "short.img.gz",
+        "--to",
+        "a",
+        "--to",
+        "b",
+        "--serial",
+        "a",
+        "--serial",
+        "b",
+        "--receipts",
+        "out/receipts",
+        "--save-answers",
+        "session.toml",
+    ];
+    let output = desk.run(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("aegis-server-0.1.0 | ") && line.len() <= 80), "{text}");
+    let found = receipts(&desk.path("out/receipts"));
+    let of = |node: &Path| {
+        found.iter().find(|receipt| receipt["device"]["node"] == node.to_str().unwrap()).unwrap()
+    };
+    let (good, bad) = (of(&a), of(&b));
+    assert_eq!((&good["outcome"], &good["verified"]), (&"complete".into(), &(3 * MIB).into()), "{good:#}");
+    assert_eq!((&good["device"]["size"], &good["format"]), (&(8 * MIB).into(), &1.into()));
+    assert!(good["label"].as_str().unwrap().starts_with("aegis-server-0.1.0 | "));
+    assert_eq!(bad["outcome"], "not-bootable", "{bad:#}");
+    assert!(bad["error"].as_str().unwrap().contains("the image is not readable"), "{bad:#}");
+    assert!(bad["label"].as_str().unwrap().contains("NOT BOOTABLE"));
+    // The session writes receipts again.
+    let session = fs::read_to_string(desk.path("session.toml")).unwrap();
+    assert!(session.contains("out/receipts"), "{session}");
+    desk.run(&["flash", "--answers", "session.toml"]);
+    assert_eq!(receipts(&desk.path("out/receipts")).len(), 4);
+}
+
+#[test]
+fn without_room_for_receipts_nothing_is_begun() {
+    let desk = Desk::new();
+    desk.image("x.img", MIB);
+    let stick = desk.stick("a", 4);
+    File::create(desk.path("file")).unwrap();
+    let arguments = ["flash", "x.img", "--to", "a", "--serial", "a", "--receipts"];
+    let output = desk.run(&[&arguments[..], &["file"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    // No file may have more than a few kilobytes.
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.current_dir(desk.path("")).args(["-c", script, "sh", env!("CARGO_BIN_EXE_aegis-installer")]);
+    command.arg("--lock").arg(desk.path("lock")).args(arguments).arg("out");
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("cannot write receipts to ") && text.contains("next: "), "{text}");
+    assert!(is_untouched(&stick));
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_what_became_of_each_device() {
+    use std::io::{BufRead, BufReader, Read};
+
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let desk = Desk::new();
+    let length = 1 << 30;
+    File::create(desk.path("large.img")).unwrap().set_len(length).unwrap();
+    let stick = desk.stick("a", 1);
+    File::options().write(true).open(&stick).unwrap().set_len(length).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aegis-installer"))
+        .current_dir(desk.path(""))
+        .arg("--lock")
+        .arg(desk.path("lock"))
+        .args(["flash", "large.img", "--to", "a", "--serial", "a", "--json", "--receipts", "out"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.find(|line| line.as_ref().unwrap().contains(r#""phase":"write""#)).unwrap().unwrap();
+    assert!(first.contains("progress"), "{first}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let rest: Vec<Value> = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let of =
+        |name: &str| rest.iter().find(|event| event["event"] == name).unwrap_or_else(|| panic!("{rest:?}"));
+    of("stopping");
+    assert_eq!(
+        (&of("failed")["error"], &of("end")["failed"]),
+        (&"error: stopped on request".into(), &1.into())
+    );
+    assert_eq!(receipts(&desk.path("out"))[0]["outcome"], "not-bootable");
+    let mut first = [1; 512];
+    File::open(&stick).unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(first, [0; 512], "it looks like a medium");
+}

@@ -32,6 +32,7 @@ use crate::{
         image::{Authority, ImageFile},
         plan::Wishes,
         ranges,
+        receipt::Receipts,
         session::Session,
     },
     select,
@@ -121,6 +122,16 @@ pub(super) struct FlashArgs {
     #[arg(long, hide = ELSEWHERE, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     wait_return: Option<u64>,
 
+    /// Directory for receipts, one for each device, also for those that failed.
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+
+    /// Private key that signs the receipts: PKCS#8, PEM or DER.
+    ///
+    /// `aegis keys generate` makes it as receipt.key.pem.
+    #[arg(long, value_name = "FILE", requires = "receipts")]
+    receipt_key: Option<PathBuf>,
+
     /// Session to repeat, TOML, as --save-answers writes it.
     ///
     /// The devices that it names are erased without a question.
@@ -129,7 +140,7 @@ pub(super) struct FlashArgs {
         value_name = "FILE",
         conflicts_with_all = [
             "image", "to", "serial", "sha256", "sums", "keys", "edition", "bmap", "update", "unmount", "auto",
-            "wait_return",
+            "wait_return", "receipts",
         ]
     )]
     answers: Option<PathBuf>,
@@ -233,6 +244,11 @@ fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
         return Ok(());
     }
     confirm(&work, args.json)?;
+    let session = &work.session;
+    let receipts = session.receipts.as_ref();
+    let receipts =
+        receipts.map(|directory| Receipts::open(directory, session.receipt_key.as_deref())).transpose()?;
+    let mut keeper = Keeper { receipts, missing: Vec::new() };
     let _lock = Lock::take(&paths.lock)?;
     let _awake = stay_awake("sticks are being written");
     let signals = Asked::take().map_err(Error::io("receive", "signals"))?;
@@ -240,10 +256,44 @@ fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     let mut stop = Stop { signals, asked: false };
     let ended = flash::run_batch(&work.batch, &tree, &medium, &mut |report| {
         lines.report(&report);
+        keeper.keep(&work.batch, &report, &lines);
         stop.goes_on(&mut lines)
     })?;
     lines.table(&ended);
-    conclude(&work.batch, ended)
+    keeper.conclude(conclude(&work.batch, ended))
+}
+
+/// Writes receipts, where they are wanted.
+struct Keeper {
+    receipts: Option<Receipts>,
+    /// Why some could not be written.
+    missing: Vec<Error>,
+}
+
+impl Keeper {
+    fn keep(&mut self, batch: &Batch, report: &flash::Report<'_>, lines: &Lines<'_>) {
+        let Some(receipts) = &mut self.receipts else { return };
+        receipts.note(report);
+        let flash::Report::Ended { device, end } = report else { return };
+        match receipts.write(&batch.writes[end.plan].image, *device, end) {
+            Ok((path, label)) => lines.receipt(*device, &path, &label),
+            Err(error) => self.missing.push(error),
+        }
+    }
+
+    /// A receipt that is missing is an error of its own, which hides none of a device.
+    fn conclude(mut self, result: Result<(), Error>) -> Result<(), Error> {
+        let count = self.missing.len();
+        let Some(first) = (count > 0).then(|| self.missing.swap_remove(0)) else { return result };
+        let missing = Error::Receipts { missing: count, source: Box::new(first) };
+        match result {
+            Ok(()) => Err(missing),
+            Err(error) => {
+                eprintln!("{}", render(&missing));
+                Err(error)
+            }
+        }
+    }
 }
 
 /// Whether somebody asked for the end.
@@ -298,7 +348,10 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     let auto = auto.map(|(count, size)| Auto { count, size, model: args.auto_model.clone() });
     let authorities = vec![authority; writes.len()];
     let batch = Batch::new(writes, auto, args.wait_return)?;
-    let session = Session::of(&batch, &authorities, args.unmount).with(&args.map.wanted(&paths.state));
+    let mut session = Session::of(&batch, &authorities, args.unmount).with(&args.map.wanted(&paths.state));
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_unknown| path.clone());
+    session.receipts = args.receipts.as_ref().map(absolute);
+    session.receipt_key = args.receipt_key.as_ref().map(absolute);
     let typed = (!args.serial.is_empty()).then(|| args.serial.clone());
     Ok(Work { session, batch, typed })
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use aegis_core::hex::Digest;
-use aegis_hw::{Bytes, target};
+use aegis_hw::{Bytes, target, text::Shown};
 use serde_json::json;
 
 use super::{PathArgs, flash::authority, lines, map::MapArgs};
@@ -16,16 +16,26 @@ use crate::{
         Failure,
         image::ImageFile,
         map::Map,
-        ranges::{self, Wanted},
-        verify,
+        ranges::{self, KeyFile, Wanted},
+        receipt, verify,
     },
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
-    #[arg(required_unless_present = "ranges")]
+    #[arg(required_unless_present_any = ["ranges", "receipt"])]
     image: Option<PathBuf>,
+
+    /// Receipt of a written stick, signed by one of --keys; nothing else is
+    /// looked at.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "keys",
+        conflicts_with_all = ["image", "device", "ranges", "sha256", "sums", "bmap"]
+    )]
+    receipt: Option<PathBuf>,
 
     /// Device that should hold the image; it is only read.
     #[arg(long, value_name = "DEVICE")]
@@ -55,12 +65,31 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn run(paths: &PathArgs, args: &VerifyArgs) -> Result<(), Error> {
     let wanted = args.map.wanted(&paths.state);
+    if let Some(file) = &args.receipt {
+        return of_receipt(file, &wanted.keys, args.json);
+    }
     match (&args.ranges, &args.device, &args.image) {
         (Some(file), Some(device), _) => without_image(file, device, &wanted, args.json),
         (_, _, Some(image)) => with_image(image, args, &wanted),
         // The command line does not allow it.
         _ => Ok(()),
     }
+}
+
+fn of_receipt(file: &Path, keys: &KeyFile, json: bool) -> Result<(), Error> {
+    let receipt = receipt::verify(file, &keys.read()?.unwrap_or_default())?;
+    if json {
+        lines::out(&format!("{}\n", json!({ "receipt": receipt, "signed": true })));
+        return Ok(());
+    }
+    lines::out(&format!("{}: the signature is right\n", file.display()));
+    lines::out(&format!("  {}\n", receipt.label));
+    let length = receipt.verified.map(|length| format!(", {} read back", Bytes(length))).unwrap_or_default();
+    let checked = receipt.image.checked_against.map(|checked| format!(", checked against {}", checked.by));
+    lines::out(&format!("  {}{length}{}\n", receipt.date, Shown(&checked.unwrap_or_default())));
+    let error = receipt.error.unwrap_or_default();
+    error.lines().for_each(|line| lines::out(&format!("  {}\n", Shown(line))));
+    Ok(())
 }
 
 fn failed(path: &Path) -> impl FnOnce(Failure) -> Error {

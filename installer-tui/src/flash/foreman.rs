@@ -337,3 +337,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

@@ -60,7 +60,10 @@ impl KeyFile {
     }
 
     /// The keys; `None` when the running system has none.
-    fn read(&self) -> Result<Option<Vec<PublicKey>>, Error> {
+    ///
+    /// # Errors
+    /// When a file that must be there is not, or holds no keys.
+    pub fn read(&self) -> Result<Option<Vec<PublicKey>>, Error> {
         let path = self.path();
         let bytes = match read(path, SMALL) {
             Err(Error::Io { source, .. })

@@ -1,6 +1,6 @@
 //! What `flash` prints while it goes on, and the table at the end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use aegis_core::report::{Hint, render};
 use aegis_hw::{Bytes, text::Shown};
@@ -77,6 +77,15 @@ impl<'a> Lines<'a> {
                 );
             }
         }
+    }
+
+    /// A receipt was written.
+    pub(super) fn receipt(&self, device: usize, path: &Path, label: &str) {
+        let name = &self.names[device];
+        self.line(
+            json!({ "event": "receipt", "device": name, "path": path, "label": label }),
+            format!("{name}: receipt {}\n{label}", path.display()),
+        );
     }
 
     /// Somebody asked for the end.
