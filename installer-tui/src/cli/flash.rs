@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::Error,
     flash::{
-        self, Batch, FlashPlan, Outcome,
+        self, Batch, FlashPlan,
         auto::{Auto, SizeRange},
         image::{Authority, ImageFile},
         plan::Wishes,
@@ -377,9 +377,8 @@ fn confirm(work: &Work, json: bool) -> Result<(), Error> {
 /// The result of the program, from what the devices ended as.
 fn conclude(batch: &Batch, ended: Vec<flash::Ended>) -> Result<(), Error> {
     let all = ended.len();
-    let complete =
-        |end: &flash::Ended| matches!(end.outcome, Outcome::Complete { .. }) && !is_named(batch, end);
-    let taken = ended.iter().filter(|end| complete(end)).count();
+    let complete = |end: &&flash::Ended| end.taken && end.outcome.failure().is_none();
+    let taken = ended.iter().filter(complete).count();
     let mut failures: Vec<Error> = ended.into_iter().filter_map(lines::failure).collect();
     let short = batch
         .auto
@@ -395,10 +394,4 @@ fn conclude(batch: &Batch, ended: Vec<flash::Ended>) -> Result<(), Error> {
         return Err(Error::FlashSome { failed: failures.len(), all });
     }
     failures.pop().map_or(Ok(()), Err)
-}
-
-/// Whether a device was named before, and not taken.
-fn is_named(batch: &Batch, end: &flash::Ended) -> bool {
-    let same = |target: &&crate::plan::TargetDisk| target.path == end.target.path;
-    batch.targets().iter().any(same)
 }

@@ -125,7 +125,9 @@ impl<'scope, 'env, 'r> Foreman<'scope, 'env, 'r> {
     /// Every device, in order.
     pub(super) fn finish(self) -> Vec<Ended> {
         let ended = |device: Device| match device.state {
-            State::Ended(outcome) => Some(Ended { target: device.target, plan: device.plan, outcome }),
+            State::Ended(outcome) => {
+                Some(Ended { target: device.target, plan: device.plan, taken: device.taken, outcome })
+            }
             _ => None,
         };
         self.devices.into_iter().filter_map(ended).collect()
@@ -178,7 +180,8 @@ impl<'scope, 'env, 'r> Foreman<'scope, 'env, 'r> {
 
     fn end(&mut self, number: usize, outcome: Outcome) {
         let device = &mut self.devices[number];
-        let end = Ended { target: device.target.clone(), plan: device.plan, outcome };
+        let Device { target, plan, taken, .. } = device;
+        let end = Ended { target: target.clone(), plan: *plan, taken: *taken, outcome };
         self.tell(Report::Ended { device: number, end: &end });
         self.devices[number].state = State::Ended(end.outcome);
     }

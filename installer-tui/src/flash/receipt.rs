@@ -201,9 +201,13 @@ impl Receipt {
         };
         let day: String = self.date.chars().take(10).collect();
         let mut parts = vec![digest, day];
-        let name = Path::new(&self.device.node).file_name().map(|name| name.to_string_lossy().into_owned());
-        let serial = self.device.serial.clone().or(name).unwrap_or_default();
-        parts.push(format!("SN {}", tail(&ascii(&serial), 10)));
+        parts.push(match &self.device.serial {
+            Some(serial) => format!("SN {}", tail(&ascii(serial), 10)),
+            None => {
+                let name = Path::new(&self.device.node).file_name().unwrap_or_default();
+                tail(&ascii(&name.to_string_lossy()), 13)
+            }
+        });
         parts.extend(self.device.port.as_ref().map(|port| format!("port {}", tail(&ascii(port), 10))));
         let rest = parts.join(" | ");
         let room = LABEL.saturating_sub(rest.len() + 3);

@@ -89,6 +89,8 @@ pub struct Ended {
     pub target: TargetDisk,
     /// Which of the batch's plans it belongs to.
     pub plan: usize,
+    /// It was plugged in meanwhile, and taken.
+    pub taken: bool,
     /// What it ended as.
     pub outcome: Outcome,
 }

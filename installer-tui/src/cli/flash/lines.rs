@@ -174,7 +174,7 @@ fn table(batch: &Batch, ended: &[Ended]) -> String {
         "\n{:<14} {:<12} {:<10} {:<8} {:<16} image\n",
         "device", "outcome", "written", "time", "serial"
     );
-    for Ended { target, plan, outcome } in ended {
+    for Ended { target, plan, outcome, .. } in ended {
         let (word, written, time) = match outcome {
             Outcome::Complete { written, ms, .. } => ("complete", Bytes(*written).to_string(), seconds(*ms)),
             Outcome::Untouched(_) => ("untouched", "-".into(), "-".into()),

@@ -37,7 +37,7 @@ fn end(outcome: Outcome) -> Ended {
         shares_serial: false,
         port: Some("2-1.4".into()),
     }));
-    Ended { target, plan: 0, outcome }
+    Ended { target, plan: 0, taken: false, outcome }
 }
 
 fn complete() -> Outcome {
