@@ -2,8 +2,10 @@
 EDITION ?= server
 ISO_ARGS ?=
 RUN_ARGS ?=
+WINDOWS := x86_64-pc-windows-gnu
 MUSL := x86_64-unknown-linux-musl
 GNU := x86_64-unknown-linux-gnu
+WINDRES := x86_64-w64-mingw32-windres
 AEGIS := target/release/aegis
 # What is built is below target, also where the environment says otherwise: what comes next looks there.
 export CARGO_TARGET_DIR = $(CURDIR)/target
@@ -12,7 +14,7 @@ export CC_x86_64_unknown_linux_musl = musl-gcc
 # No path of the building machine enters a program.
 SHIP_FLAGS := --remap-path-prefix=$(CURDIR)=/aegis --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
-.PHONY: help setup binaries iso run test test-all bench check
+.PHONY: help setup binaries windows iso run test test-all bench check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,13 @@ binaries: setup
 
 iso: binaries ## Build a signed ISO: make iso EDITION=server
 	$(AEGIS) iso build --edition $(EDITION) $(ISO_ARGS)
+
+windows: setup ## Build the installer for Windows
+	@mkdir -p target/$(WINDOWS)
+	$(WINDRES) installer-tui/windows/aegis-installer.rc target/$(WINDOWS)/aegis-installer.res.o
+	RUSTFLAGS="$(SHIP_FLAGS)" cargo rustc --quiet --locked --profile ship --target $(WINDOWS) -p aegis-installer \
+		--bin aegis-installer -- -C link-arg=target/$(WINDOWS)/aegis-installer.res.o
+	@ls -l target/$(WINDOWS)/ship/aegis-installer.exe
 
 run: ## Boot the ISO in QEMU: make run EDITION=server RUN_ARGS=--uefi
 	@ls target/aegis/$(EDITION)/*.iso >/dev/null 2>&1 || $(MAKE) --no-print-directory iso

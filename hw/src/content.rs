@@ -174,8 +174,11 @@ impl probe::Source for Part<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write};
+    #[cfg(unix)]
+    use std::fs;
+    use std::io::Write;
 
+    #[cfg(unix)]
     use aegis_core::report::render;
 
     use super::*;
@@ -230,6 +233,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_cannot_be_read_is_named() {
         let directory = tempfile::tempdir().unwrap();

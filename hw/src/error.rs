@@ -190,6 +190,7 @@ impl Hint for Error {
             #[cfg(feature = "tables")]
             Self::Undo { reason, .. } => reason.hint(),
             Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
+            Self::NotADisk(_) if cfg!(windows) => "name a disk, such as PhysicalDrive1, or the image of one",
             Self::NotADisk(_) => "name a disk, such as /dev/sda, or the image of one",
             Self::NoSectors(_) => "put a medium in, or choose another disk",
             Self::Io { source, .. } => return advice(source).map(Into::into),

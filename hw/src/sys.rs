@@ -38,10 +38,14 @@ use std::{
 pub(crate) use self::linux::*;
 #[cfg(target_os = "macos")]
 pub(crate) use self::macos::*;
+#[cfg(target_os = "macos")]
+pub use self::macos::{Awake, Interrupts};
 #[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
+#[cfg(windows)]
+pub use self::windows::{Awake, Interrupts};
 use crate::error::Error;
 
 /// A lock file that is held until it is dropped: one writer at a time.

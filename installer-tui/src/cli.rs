@@ -38,11 +38,10 @@ use aegis_hw::Tree;
 use aegis_hw::tree::Roots;
 use clap::{Parser, Subcommand};
 
-use crate::{answers::Answers, error::Error, flash::session::Session};
+use crate::{answers::Answers, error::Error, flash::session::Session, password::Secret};
 #[cfg(target_os = "linux")]
 use crate::{
     live::{ImageRoot, is_live, leave},
-    password::Secret,
     source::{Paths, Source},
     tui::{self, run::Setting},
 };
@@ -53,7 +52,7 @@ use crate::{
 /// typed at the end.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80)]
-#[cfg_attr(not(target_os = "linux"), command(about = ABOUT, long_about = ABOUT, arg_required_else_help = true))]
+#[cfg_attr(not(target_os = "linux"), command(about = ABOUT, long_about = LONG_ABOUT))]
 pub struct Args {
     #[command(flatten)]
     paths: PathArgs,
@@ -61,7 +60,6 @@ pub struct Args {
     /// Columns and rows of the terminal, such as 80x24.
     ///
     /// For terminals that do not say, as at the end of a serial line.
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     size: Option<(u16, u16)>,
 
@@ -74,6 +72,10 @@ const ELSEWHERE: bool = cfg!(not(target_os = "linux"));
 
 #[cfg(not(target_os = "linux"))]
 const ABOUT: &str = "Writes Aegis OS to sticks and other devices, and checks them.";
+#[cfg(not(target_os = "linux"))]
+const LONG_ABOUT: &str = "Writes Aegis OS to sticks and other devices, and checks them.\n\n\
+    Without a command, screens ask for everything that is needed. Nothing is written to a device before its serial \
+    number was typed at the end.";
 
 /// Where the one lock of those who write is.
 fn standard_lock() -> PathBuf {
@@ -206,9 +208,8 @@ pub fn run() -> Result<u8, Error> {
     match &args.command {
         #[cfg(target_os = "linux")]
         None => return screens(&args),
-        // An empty command line was answered with the help.
         #[cfg(not(target_os = "linux"))]
-        None => return Ok(exit::USAGE),
+        None => return flash::run(&args.paths, args.size, &flash::FlashArgs::default()),
         #[cfg(target_os = "linux")]
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => return flash::run(&args.paths, args.size, flash),
@@ -252,7 +253,6 @@ fn screens(args: &Args) -> Result<u8, Error> {
 }
 
 /// `80x24` as columns and rows.
-#[cfg(target_os = "linux")]
 fn parse_size(text: &str) -> Result<(u16, u16), String> {
     let numbers = text.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     numbers.ok_or_else(|| "expected columns and rows, such as 80x24".into())
@@ -361,7 +361,6 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn sizes_of_terminals() {
         assert_eq!(parse_size("80x24"), Ok((80, 24)));

@@ -1,6 +1,8 @@
 //! From answers to one disk.
 
-use std::{collections::BTreeSet, fs, path::Path};
+#[cfg(target_os = "linux")]
+use std::fs;
+use std::{collections::BTreeSet, path::Path};
 
 use aegis_core::{edition::Edition, license::key::LicenseKey};
 use aegis_editions::licensing::Licensing;
@@ -9,6 +11,7 @@ use aegis_hw::{
     inventory::{self, Disk, Use},
     target,
 };
+#[cfg(target_os = "linux")]
 use serde::Deserialize;
 
 use crate::{
@@ -18,7 +21,14 @@ use crate::{
     source::Source,
 };
 
+/// Names of the disks that the running system is on, or was started from.
+#[cfg(not(target_os = "linux"))]
+pub fn medium_disks(_tree: &Tree, _state: &Path) -> Result<BTreeSet<String>, Error> {
+    Ok(inventory::system_disks())
+}
+
 /// Names of the disks that the live system came from.
+#[cfg(target_os = "linux")]
 pub fn medium_disks(tree: &Tree, state: &Path) -> Result<BTreeSet<String>, Error> {
     #[derive(Deserialize)]
     struct Boot {
@@ -38,8 +48,10 @@ pub fn medium_disks(tree: &Tree, state: &Path) -> Result<BTreeSet<String>, Error
 }
 
 /// What the initramfs left, in a recorded machine.
+#[cfg(target_os = "linux")]
 const BOOT_RECORD: &str = "/run/aegis/boot.json";
 
+#[cfg(target_os = "linux")]
 fn boot_record(tree: &Tree, path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if tree.is_recorded() {
         return Ok(tree.read_if_any(BOOT_RECORD)?);

@@ -14,7 +14,7 @@ mod volume;
 pub use plan::{FileSystem, LabelProblem, StickPlan, Wishes};
 pub use run::{Done, Phase, apply, run};
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::{fs::File, os::unix::fs::FileExt, process::Command};
 

@@ -7,7 +7,6 @@ use crate::error::Error;
 
 /// Everything that is known of the disks.
 #[cfg(windows)]
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(super) fn read() -> Result<Inventory, Error> {
     let mut disks = found().disks;
     let warnings = warning::find(&mut disks);

@@ -45,13 +45,11 @@ pub(crate) fn sector_size(file: &File) -> io::Result<u32> {
 }
 
 /// macOS does not number the appearances of disks.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn disk_sequence(_file: &File) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
 /// An open disk says nothing of itself but its size.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Windows")]
 pub(crate) fn fingerprint(_file: &File) -> io::Result<Option<u64>> {
     Ok(None)
 }
@@ -71,7 +69,6 @@ pub(crate) fn forget_pages(file: &File) -> io::Result<()> {
 }
 
 /// The kernel reads the table by itself when the disk is closed.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn reread_table(_file: &File) -> io::Result<()> {
     Ok(())
 }

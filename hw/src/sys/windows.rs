@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io, mem,
+    io,
     os::windows::{
         fs::OpenOptionsExt,
         io::{AsRawHandle, FromRawHandle, OwnedHandle},
@@ -68,8 +68,7 @@ unsafe fn wait_for(
     }
     // SAFETY: it is a handle that nobody else owns.
     let event = unsafe { OwnedHandle::from_raw_handle(event) };
-    // SAFETY: an all-zero OVERLAPPED is valid: numbers and null pointers.
-    let mut state: OVERLAPPED = unsafe { mem::zeroed() };
+    let mut state = OVERLAPPED::default();
     let [low, high] =
         [offset & 0xffff_ffff, offset >> 32].map(|half| u32::try_from(half).unwrap_or_default());
     state.Anonymous.Anonymous.Offset = low;
@@ -136,7 +135,6 @@ pub(crate) fn sector_size(file: &File) -> io::Result<u32> {
 }
 
 /// Windows does not number the appearances of disks; see [`fingerprint`].
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn disk_sequence(_file: &File) -> io::Result<Option<u64>> {
     Ok(None)
 }
@@ -148,13 +146,11 @@ pub(crate) fn fingerprint(file: &File) -> io::Result<Option<u64>> {
 }
 
 /// Nothing is held: disks are opened past the cache, and files are flushed by their own.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn flush_buffers(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
 /// Windows has no such call; see [`flush_buffers`].
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn forget_pages(_file: &File) -> io::Result<()> {
     Ok(())
 }
@@ -369,7 +365,6 @@ pub(crate) fn with_mode(options: &mut OpenOptions, _mode: u32) -> &mut OpenOptio
 }
 
 /// NTFS keeps names in its journal, and a directory cannot be flushed.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }

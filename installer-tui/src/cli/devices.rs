@@ -53,6 +53,7 @@ impl Entry<'_> {
         json!({ "disk": disk, "confirm": disk.confirm_token(), "refused": disk.refusals(*medium, Bytes(0)) })
     }
 
+    #[cfg(target_os = "linux")]
     fn text(&self) -> String {
         let mut page = Page::default();
         disk(&mut page, self.disk, self.medium);

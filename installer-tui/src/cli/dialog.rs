@@ -7,6 +7,7 @@ use std::{
 
 use aegis_core::edition::Edition;
 use aegis_editions::Spec;
+use aegis_hw::target::Named;
 
 use super::{PathArgs, map::MapArgs};
 use crate::{
@@ -58,7 +59,7 @@ pub(super) fn open(
     }
     // A name that is of nothing is an error now, and not a device that has not come yet.
     for path in &said.devices {
-        path.metadata().map_err(Error::io("look at", path))?;
+        Named::resolve(path).map_err(Error::io("look at", path))?;
     }
     if said.images > 1 {
         let problem = format!("{} images, and questions are about one", said.images);

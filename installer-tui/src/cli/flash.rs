@@ -38,7 +38,7 @@ use crate::{
     select,
 };
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct FlashArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
     ///

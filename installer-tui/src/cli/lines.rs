@@ -26,11 +26,13 @@ pub(super) fn stay_awake(why: &str) -> Option<Awake> {
 }
 
 /// Prints a line when a step begins, at every tenth of it, and when it ends.
+#[cfg(target_os = "linux")]
 pub(super) struct Observer {
     json: bool,
     tenth: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Observer {
     pub(super) fn new(json: bool) -> Self {
         Self { json, tenth: 0 }
@@ -59,6 +61,7 @@ impl Observer {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl progress::Observer for Observer {
     fn report(&mut self, event: Event) -> bool {
         match self.json {
@@ -70,6 +73,7 @@ impl progress::Observer for Observer {
 }
 
 /// The last line of an installation.
+#[cfg(target_os = "linux")]
 pub(super) fn installed(plan: &InstallPlan, as_json: bool) {
     let InstallPlan { edition, version, target, install, .. } = plan;
     let path = target.path.display();
@@ -82,6 +86,7 @@ pub(super) fn installed(plan: &InstallPlan, as_json: bool) {
 }
 
 /// The last line of an installation that failed, for machines; people read standard error.
+#[cfg(target_os = "linux")]
 pub(super) fn failed(error: &Error) {
     let (disk, undo) = match error {
         Error::Step { disk, undo, .. } => (json!(disk), json!(undo)),

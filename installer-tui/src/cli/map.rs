@@ -6,7 +6,7 @@ use aegis_core::edition::Edition;
 
 use crate::flash::ranges::{KeyFile, Wanted};
 
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct MapArgs {
     /// Public keys that may sign the image's range manifest.
     ///

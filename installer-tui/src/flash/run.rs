@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
     path::Path,
     sync::{atomic::AtomicBool, mpsc},
     thread,
@@ -121,7 +121,7 @@ pub fn run_batch(
     #[cfg(target_os = "linux")]
     let watch = watched.then(|| Watch::open(tree, RECEIVE_BUFFER)).transpose()?;
     #[cfg(target_os = "linux")]
-    let (listening, hang_up) = io::pipe().map_err(Error::io("open", "a pipe"))?;
+    let (listening, hang_up) = std::io::pipe().map_err(Error::io("open", "a pipe"))?;
     let stop = AtomicBool::new(false);
     let (messages, inbox) = mpsc::channel();
     Ok(thread::scope(|scope| {

@@ -4,7 +4,9 @@ use std::{fmt, io};
 
 /// The machine stays awake while this lives.
 #[derive(Debug)]
-pub struct Awake(#[expect(dead_code, reason = "dropping it lets the machine sleep again")] aegis_hw::Awake);
+pub struct Awake {
+    _system: aegis_hw::Awake,
+}
 
 /// Why it may go to sleep.
 #[derive(Debug)]
@@ -21,5 +23,5 @@ impl fmt::Display for Reason {
 /// # Errors
 /// [`Reason`]. What is to be done can be done without, unless the machine goes to sleep.
 pub fn hold(_why: &str) -> Result<Awake, Reason> {
-    aegis_hw::Awake::keep().map(Awake).map_err(Reason)
+    aegis_hw::Awake::keep().map(|_system| Awake { _system }).map_err(Reason)
 }

@@ -21,12 +21,9 @@ use windows_sys::Win32::{
     },
     Storage::FileSystem::{
         FindFirstVolumeW, FindNextVolumeW, FindVolumeClose, GetDriveTypeW, GetVolumeInformationW,
-        GetVolumePathNamesForVolumeNameW, QueryDosDeviceW,
+        GetVolumePathNamesForVolumeNameW, IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS, QueryDosDeviceW,
     },
-    System::{
-        Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SetThreadErrorMode},
-        Ioctl::IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS,
-    },
+    System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SetThreadErrorMode},
 };
 
 use super::{ask, is, open_to_ask};

@@ -8,6 +8,7 @@ use std::{
 use aegis_hw::{
     Bytes,
     inventory::{self, Disk, Inventory},
+    target,
 };
 
 use super::Setting;
@@ -62,18 +63,16 @@ enum Named {
 }
 
 fn named(setting: &Setting, path: &Path, needed: Bytes) -> Result<Named, Error> {
-    let real = match path.canonicalize() {
-        Ok(real) => real,
+    let known = match target::Named::resolve(path) {
+        Ok(known) => known,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Named::Gone),
         Err(error) => return Err(Error::io("look at", path)(error)),
     };
-    let data = real.metadata().map_err(Error::io("look at", path))?;
-    if data.is_file() {
-        let size = Bytes(data.len());
+    if let Some(size) = known.file {
         let small = (size < needed).then(|| format!("it is too small, {needed} are needed"));
-        let target = TargetDisk::of_file(real, size, 512);
+        let target = TargetDisk::of_file(known.path, size, 512);
         return Ok(Named::File(Box::new(Device::of_file(target, small.into_iter().collect()))));
     }
-    let name = select::device_name(&setting.tree, &real)?;
+    let name = select::device_name(&setting.tree, &known.path)?;
     Ok(Named::Disk(Box::new(inventory::disk(&setting.tree, &name)?)))
 }
