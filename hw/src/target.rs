@@ -277,6 +277,14 @@ impl BlockDevice {
         identity.check(path, &found)?;
         Ok(Self { file, path: path.into(), identity: found, _held: held })
     }
+
+    /// A disk that was pulled out has no bytes for the kernel, which then speaks of an end or of no space left.
+    fn explained(&self, error: io::Error) -> io::Error {
+        match sys::device_size(&self.file) {
+            Ok(size) if size < self.identity.size.0 => sys::no_device(),
+            _ => error,
+        }
+    }
 }
 
 impl Source for BlockDevice {
@@ -293,13 +301,15 @@ impl Source for BlockDevice {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
-        sys::read_exact_at(&self.file, buffer, offset).map_err(Error::io("read", &self.path))
+        let read = sys::read_exact_at(&self.file, buffer, offset);
+        read.map_err(|error| Error::io("read", &self.path)(self.explained(error)))
     }
 }
 
 impl Target for BlockDevice {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
-        sys::write_all_at(&self.file, buffer, offset).map_err(Error::io("write", &self.path))
+        let written = sys::write_all_at(&self.file, buffer, offset);
+        written.map_err(|error| Error::io("write", &self.path)(self.explained(error)))
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -77,6 +77,11 @@ pub(crate) fn beyond_the_end() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
+/// What is said of a disk that was pulled out.
+pub(crate) fn no_device() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENODEV)
+}
+
 /// Whether an error says that there is no such file: none of this name, or its device is gone.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_absence(error: &io::Error) -> bool {

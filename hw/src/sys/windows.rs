@@ -399,6 +399,11 @@ pub(crate) fn beyond_the_end() -> io::Error {
     io::Error::from_raw_os_error(ERROR_DISK_FULL.cast_signed())
 }
 
+/// What is said of a disk that was pulled out.
+pub(crate) fn no_device() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_DEVICE_NOT_CONNECTED.cast_signed())
+}
+
 /// Whether an error says that there is no such file.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_absence(error: &io::Error) -> bool {

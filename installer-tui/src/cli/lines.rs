@@ -15,7 +15,9 @@ use crate::{
 
 /// Prints to standard output; a reader that went away is no error.
 pub(super) fn out(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    // A question does not end its line, and would be kept back.
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Keeps the machine awake while the lock lives; that this is not possible is told once and is no failure.

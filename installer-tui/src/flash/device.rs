@@ -176,11 +176,13 @@ impl Work<'_> {
         let size = self.target.size().0;
         let end = size - size % self.sector() as u64;
         self.write(0, &zeros[..self.sector()])?;
-        self.sync()?;
+        // A device that does not write out what it holds gets the rest too, before it is given up.
+        let synced = self.sync();
         self.write(0, &zeros[..usize::try_from(HEAD.min(end)).unwrap_or(CHUNK)])?;
         if !self.update && end > 2 * HEAD {
             self.write(end - HEAD, &zeros)?;
         }
+        synced?;
         self.sync()
     }
 
