@@ -21,6 +21,7 @@ use aegis_editions::Spec;
 
 use crate::error::Error;
 
+pub mod flash;
 pub mod hardware;
 pub mod image;
 pub mod initramfs;

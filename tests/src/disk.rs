@@ -41,6 +41,16 @@ pub fn imitate_system(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Writes the first sector of a medium for a BIOS: boot code, and one partition.
+pub fn imitate_boot_sector(path: &Path) -> Result<(), Error> {
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+    let [(_, mut sector), ..] = imitation(&file, path)?;
+    // Of type 0x17, hidden, from the first sector on.
+    sector[450] = 0x17;
+    sector[458..462].copy_from_slice(&2048_u32.to_le_bytes());
+    file.write_all_at(&sector, 0).map_err(Error::io("write", path))
+}
+
 /// Whether every sector of [`imitate_system`] that looks bootable now is still the one that it wrote.
 pub fn is_imitation(path: &Path) -> Result<bool, Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;

@@ -125,6 +125,20 @@ impl Qmp {
         self.execute("device_add", device).map(|_nothing| ())
     }
 
+    /// Plugs a drive in that is made of block nodes, in QEMU's own form; the topmost has a name.
+    pub fn plug_nodes(&mut self, mut device: Value, nodes: Value) -> Result<(), Error> {
+        device["drive"] = nodes["node-name"].clone();
+        self.execute("blockdev-add", nodes)?;
+        self.execute("device_add", device).map(|_nothing| ())
+    }
+
+    /// Makes a group of drives that share so many bytes a second, in each direction.
+    pub fn limit_group(&mut self, id: &str, read: u64, write: u64) -> Result<(), Error> {
+        let limits = json!({ "bps-read": read, "bps-write": write });
+        let group = json!({ "qom-type": "throttle-group", "id": id, "limits": limits });
+        self.execute("object-add", group).map(|_nothing| ())
+    }
+
     /// Unplugs a device that has an id.
     pub fn unplug(&mut self, id: &str) -> Result<(), Error> {
         self.execute("device_del", json!({ "id": id })).map(|_nothing| ())

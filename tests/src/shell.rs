@@ -37,6 +37,19 @@ impl<'a> Shell<'a> {
 
     /// Runs a command, which must not read its standard input; returns its exit status and its output.
     pub fn status(&mut self, command: &str, limit: Duration) -> Result<(i32, String), Error> {
+        self.begin(command)?;
+        self.finish(limit)
+    }
+
+    fn finish(&mut self, limit: Duration) -> Result<(i32, String), Error> {
+        let end = format!("\nEND-{}-", self.count);
+        let before = self.serial.expect(&end, limit)?;
+        let status = self.serial.expect("\n", patience(30))?;
+        let output = before.strip_suffix(&end).unwrap_or(&before).to_owned();
+        Ok((status.trim().parse().map_err(|_not_a_number| not_a_status(&status))?, output))
+    }
+
+    fn begin(&mut self, command: &str) -> Result<(), Error> {
         self.count += 1;
         let count = self.count;
         // The marks are put together by the shell, so that the echo of the command is not taken for them.
@@ -45,13 +58,25 @@ impl<'a> Shell<'a> {
             " printf '\\n%s\\n' BEGIN''-{count}-; {command}{separator}printf '\\n%s-%d\\n' END''-{count} $?\n"
         );
         self.serial.send(&line.replace('\n', "\r"))?;
-        self.serial.expect(&format!("\nBEGIN-{count}-\n"), patience(90))?;
-        let end = format!("\nEND-{count}-");
-        let before = self.serial.expect(&end, limit)?;
-        let status = self.serial.expect("\n", patience(30))?;
-        let output = before.strip_suffix(&end).unwrap_or(&before).to_owned();
-        let problem = || Error::Format { what: status.clone(), problem: "not an exit status".to_owned() };
-        Ok((status.trim().parse().map_err(|_not_a_number| problem())?, output))
+        self.serial.expect(&format!("\nBEGIN-{count}-\n"), patience(90)).map(drop)
+    }
+
+    /// As [`Shell::status`], with each line of output handed over as it comes. `limit` is for one line.
+    pub fn follow<E: From<Error>>(
+        &mut self,
+        command: &str,
+        limit: Duration,
+        mut each: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<i32, E> {
+        self.begin(command)?;
+        let end = format!("END-{}-", self.count);
+        loop {
+            let line = self.serial.expect("\n", limit)?;
+            match line.trim().strip_prefix(&end) {
+                Some(status) => return status.parse().map_err(|_not_a_number| not_a_status(status).into()),
+                None => each(line.trim())?,
+            }
+        }
     }
 
     /// Runs a command that must succeed; returns its output without surrounding white space.
@@ -67,8 +92,29 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Starts a command that asks, and waits for its first question.
+    pub fn ask(&mut self, command: &str, question: &str) -> Result<String, Error> {
+        self.begin(command)?;
+        self.serial.expect(question, patience(90))
+    }
+
+    /// Waits for a text that something beside the command prints.
+    pub fn expect(&mut self, text: &str) -> Result<String, Error> {
+        self.serial.expect(text, patience(90))
+    }
+
+    /// Answers the question of [`Shell::ask`]; returns the command's exit status and what it printed then.
+    pub fn answer(&mut self, text: &str, limit: Duration) -> Result<(i32, String), Error> {
+        self.serial.send(&format!("{text}\r"))?;
+        self.finish(limit)
+    }
+
     /// Starts a command that ends the shell or takes over the console, and does not wait for it.
     pub fn leave_with(self, command: &str) -> Result<(), Error> {
         self.serial.send(&format!("{command}\r"))
     }
+}
+
+fn not_a_status(text: &str) -> Error {
+    Error::Format { what: text.to_owned(), problem: "not an exit status".to_owned() }
 }

@@ -41,10 +41,18 @@ pub enum Bus {
     Cdrom,
     /// A removable USB mass storage device on xHCI.
     UsbStick,
+    /// A USB disk on xHCI by the USB attached SCSI protocol.
+    Uas,
     /// A virtio block device.
     Virtio,
+    /// A disk of a virtio SCSI controller.
+    VirtioScsi,
     /// An NVMe disk.
     Nvme,
+    /// An NVMe disk with sectors of 4096 bytes.
+    Nvme4096,
+    /// An SD card, whose size is a power of two and whose serial number is always the same.
+    Sd,
     /// A SATA disk on AHCI.
     Sata,
 }

@@ -50,7 +50,8 @@ fn wrong(problem: impl ToString) -> Error {
     Error::Format { what: "the hardware benchmark".into(), problem: problem.to_string() }
 }
 
-fn installer(bench: &Bench) -> Result<std::path::PathBuf, Error> {
+/// The installer as it is on the media.
+pub(super) fn installer(bench: &Bench) -> Result<std::path::PathBuf, Error> {
     let installer = programs::IMAGE.iter().find(|program| program.name == "aegis-installer");
     let installer = installer.ok_or_else(|| wrong("the image has no installer"))?;
     Ok(programs::built(&bench.binaries, *installer)?)

@@ -17,6 +17,18 @@ pub fn target(what: &str, ratio: f64, wanted: f64) -> String {
     format!("- {what}: {ratio:.1} times better; the target is {wanted:.1}: {verdict}.\n")
 }
 
+/// A target in words, of a number that should be so much or more.
+pub fn at_least(what: &str, found: f64, wanted: f64) -> String {
+    let verdict = if found >= wanted { "met" } else { "MISSED" };
+    format!("- {what}: {found:.2}; the target is at least {wanted:.2}: {verdict}.\n")
+}
+
+/// A target in words, of a number that should be so much or less.
+pub fn at_most(what: &str, found: f64, wanted: f64) -> String {
+    let verdict = if found <= wanted { "met" } else { "MISSED" };
+    format!("- {what}: {found:.2}; the target is at most {wanted:.2}: {verdict}.\n")
+}
+
 /// Bytes as megabytes.
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
@@ -57,6 +69,10 @@ mod tests {
     fn a_target_is_met_at_its_limit_and_missed_below() {
         assert!(target("size", 5.0, 5.0).ends_with("met.\n"));
         assert!(target("size", 4.9, 5.0).ends_with("MISSED.\n"));
+        assert!(at_least("speed", 0.98, 0.98).ends_with("met.\n"));
+        assert!(at_least("speed", 0.97, 0.98).ends_with("MISSED.\n"));
+        assert!(at_most("time", 1.05, 1.05).ends_with("met.\n"));
+        assert!(at_most("time", f64::NAN, 1.05).ends_with("MISSED.\n"));
     }
 
     #[test]

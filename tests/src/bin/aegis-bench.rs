@@ -9,7 +9,7 @@ use std::{
 use aegis_core::report::{Hint, render};
 use aegis_tests::{
     Error,
-    bench::{Bench, hardware, image, initramfs, iso, license, report},
+    bench::{Bench, flash, hardware, image, initramfs, iso, license, report},
 };
 use clap::{Parser, ValueEnum};
 
@@ -40,6 +40,8 @@ enum Part {
     License,
     /// Hardware: inventory against lsblk and lshw, events, partition plans
     Hardware,
+    /// Writing images: against dd, bmaptool and caligula; memory; SHA-256
+    Flash,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             Part::Iso => iso::measure(&bench)?,
             Part::License => license::measure(&bench)?,
             Part::Hardware => hardware::measure(&bench)?,
+            Part::Flash => flash::measure(&bench)?,
         };
         text.push('\n');
         text.push_str(&section);

@@ -97,16 +97,35 @@ impl Line {
         self.path("-drive", &before, &drive.file, "");
         // Each port of the AHCI controller takes one drive, and QEMU alone would put the second beside the first.
         let port = format!(",bus=ide.{number}");
-        let (model, extra) = match drive.bus {
-            Bus::Cdrom => ("ide-cd", port.as_str()),
-            Bus::UsbStick => ("usb-storage", ",bus=usb.0,removable=on"),
-            Bus::Virtio => ("virtio-blk-pci", ""),
-            Bus::Nvme => ("nvme", ""),
-            Bus::Sata => ("ide-hd", port.as_str()),
+        let serial = format!(",serial={}", drive.serial);
+        // A controller of its own, and what is plugged into it.
+        let (controller, model, extra) = match drive.bus {
+            Bus::Cdrom => (String::new(), "ide-cd", format!("{serial}{port}")),
+            Bus::UsbStick => (String::new(), "usb-storage", format!("{serial},bus=usb.0,removable=on")),
+            Bus::Uas => (
+                format!("usb-uas,id=uas{number},bus=usb.0"),
+                "scsi-hd",
+                format!("{serial},bus=uas{number}.0"),
+            ),
+            Bus::Virtio => (String::new(), "virtio-blk-pci", serial),
+            Bus::VirtioScsi => (
+                format!("virtio-scsi-pci,id=scsi{number}"),
+                "scsi-hd",
+                format!("{serial},bus=scsi{number}.0"),
+            ),
+            Bus::Nvme => (String::new(), "nvme", serial),
+            Bus::Nvme4096 => {
+                let sectors = "logical_block_size=4096,physical_block_size=4096";
+                (format!("nvme,id=nvme{number}{serial}"), "nvme-ns", format!(",bus=nvme{number},{sectors}"))
+            }
+            Bus::Sd => (format!("sdhci-pci,id=sdhci{number}"), "sd-card", ",bus=sd-bus".into()),
+            Bus::Sata => (String::new(), "ide-hd", format!("{serial}{port}")),
         };
+        if !controller.is_empty() {
+            self.pair("-device", &controller);
+        }
         let index = boot_index.map(|index| format!(",bootindex={index}")).unwrap_or_default();
-        let device = format!("{model},drive=drive{number},serial={}{extra}{index}", drive.serial);
-        self.pair("-device", &device);
+        self.pair("-device", &format!("{model},drive=drive{number}{extra}{index}"));
     }
 }
 
@@ -119,7 +138,9 @@ mod tests {
         let machine = Machine::new("x")
             .drive(Drive::medium("/a,b.iso", Bus::UsbStick).bootable())
             .drive(Drive::medium("/c.iso", Bus::Cdrom))
-            .drive(Drive::disk("/d.img", Bus::Nvme, "N1"));
+            .drive(Drive::disk("/d.img", Bus::Nvme, "N1"))
+            .drive(Drive::disk("/e.img", Bus::Uas, "U1"))
+            .drive(Drive::disk("/f.img", Bus::Nvme4096, "N2"));
         let place = Place { qmp: "/q".into(), firmware: None };
         let text = of(&machine, &place).join(std::ffi::OsStr::new(" ")).into_string().unwrap();
         for expected in [
@@ -129,6 +150,8 @@ mod tests {
             "ide-cd,drive=drive1,serial=AEGISMEDIUM,bus=ide.1",
             "if=none,id=drive2,format=raw,file=/d.img",
             "nvme,drive=drive2,serial=N1",
+            "-device usb-uas,id=uas3,bus=usb.0 -device scsi-hd,drive=drive3,serial=U1,bus=uas3.0",
+            "-device nvme,id=nvme4,serial=N2 -device nvme-ns,drive=drive4,bus=nvme4,logical_block_size=4096,",
         ] {
             assert!(text.contains(expected), "{expected} is missing in {text}");
         }
