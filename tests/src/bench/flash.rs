@@ -209,7 +209,7 @@ impl Workplace {
         let to = self.device("holes", SPARSE)?;
         let (mut ours, mut theirs) = (Row::new("aegis-installer flash"), Row::new("bmaptool"));
         for _ in 0..SLOW_ROUNDS {
-            let (written, whole) = self.ours(sparse, &to, &[])?;
+            let (written, whole) = self.ours(sparse, &to, &["--bmap", &bmap.display().to_string()])?;
             ours.written.push(written);
             ours.whole.push(whole);
             theirs.written.push(programs::bmaptool(sparse, Some(bmap), &to)?);
