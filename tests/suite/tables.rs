@@ -205,8 +205,10 @@ fn the_kernel_reads_what_was_planned_and_no_mixture_of_two_tables() -> TestResul
     let path = directory.path().join("tables.img");
     disk::set_size(&path, SLOT * 64)?;
     let mut bench = Bench { path, expected: Vec::new() };
+    // Eight have up to eight partitions, and both kinds of tables.
+    let layouts = if std::env::var_os("AEGIS_ALL").is_some() { 16 } else { 8 };
     for sector in [SectorSize::S512, SectorSize::S4096] {
-        (0..16).try_for_each(|number| bench.whole(number, sector))?;
+        (0..layouts).try_for_each(|number| bench.whole(number, sector))?;
         bench.cuts(sector)?;
     }
     assert!(bench.expected.len() <= 64, "{}", bench.expected.len());

@@ -280,15 +280,15 @@ impl<'a> Sabotage<'a> {
         let Some((place, case)) = place.and_then(|place| Some((place, self.cases.get(place)?))) else {
             return Ok(());
         };
+        if event["event"] == "complete" {
+            self.complete += 1;
+            return self.all_complete(qmp);
+        }
         let phase = event["phase"].as_str().unwrap_or_default();
         if self.begun[place] == phase {
             return Ok(());
         }
         phase.clone_into(&mut self.begun[place]);
-        if phase == "complete" {
-            self.complete += 1;
-            return self.all_complete(qmp);
-        }
         match case.fault {
             Fault::Pulled(wanted) if wanted == phase => self.pull(qmp, case.serial),
             Fault::Changed(wanted, at) if wanted == phase => Ok(disk::flip_byte(&self.files[place], at)?),

@@ -70,7 +70,7 @@ fn follow(child: &mut Child, places: &[&Place], begun: Instant) -> Result<Flashe
             (_, Some("verify")) if device.0.is_nan() => device.0 = now,
             // All buffers are in use by then.
             (_, Some("finish")) => memory = memory.max(peak(child.id())?),
-            (_, Some("complete")) => device.1 = now,
+            (Some("complete"), _) => device.1 = now,
             (Some("failed"), _) => return Err(failed(line)),
             _ => {}
         }
