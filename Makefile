@@ -31,7 +31,8 @@ binaries: setup
 iso: binaries ## Build a signed ISO: make iso EDITION=server
 	$(AEGIS) iso build --edition $(EDITION) $(ISO_ARGS)
 
-windows: setup ## Build the installer for Windows
+windows: ## Build the installer for Windows
+	@tests/setup windows
 	@mkdir -p target/$(WINDOWS)
 	$(WINDRES) installer-tui/windows/aegis-installer.rc target/$(WINDOWS)/aegis-installer.res.o
 	RUSTFLAGS="$(SHIP_FLAGS)" cargo rustc --quiet --locked --profile ship --target $(WINDOWS) -p aegis-installer \
