@@ -17,7 +17,7 @@ pub const LABEL: &str = "aegis-layer";
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use std::string::ToString;
 
     use super::*;
 

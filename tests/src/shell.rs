@@ -92,23 +92,6 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Starts a command that asks, and waits for its first question.
-    pub fn ask(&mut self, command: &str, question: &str) -> Result<String, Error> {
-        self.begin(command)?;
-        self.serial.expect(question, patience(90))
-    }
-
-    /// Waits for a text that something beside the command prints.
-    pub fn expect(&mut self, text: &str) -> Result<String, Error> {
-        self.serial.expect(text, patience(90))
-    }
-
-    /// Answers the question of [`Shell::ask`]; returns the command's exit status and what it printed then.
-    pub fn answer(&mut self, text: &str, limit: Duration) -> Result<(i32, String), Error> {
-        self.serial.send(&format!("{text}\r"))?;
-        self.finish(limit)
-    }
-
     /// Starts a command that ends the shell or takes over the console, and does not wait for it.
     pub fn leave_with(self, command: &str) -> Result<(), Error> {
         self.serial.send(&format!("{command}\r"))

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Inventory, warning};
+use super::Inventory;
+#[cfg(windows)]
+use super::warning;
 use crate::error::Error;
 
 /// Everything that is known of the disks.

@@ -198,7 +198,6 @@ fn whatever_happens_to_sticks_is_told_and_harms_no_other() -> TestResult {
     every_bus(&place, &mut guest)?;
     session(&place, &mut guest, &PULLED)?;
     session(&place, &mut guest, &ERRORS)?;
-    swapped(&mut guest)?;
     drop(guest);
     vm.mark("faults");
     vm.cut_power()?;
@@ -340,38 +339,5 @@ fn judge(place: &Place, guest: &Guest<'_>, case: &Case, end: &Value, before: &st
             assert!(at_once || blank || whole, "{}: {}", case.serial, disk::boot_signs(&file)?);
         }
     }
-    Ok(())
-}
-
-/// Another stick with the same serial number and size comes into the place of the chosen one before it is confirmed.
-fn swapped(guest: &mut Guest<'_>) -> TestResult {
-    let twins = ["TWIN-A", "TWIN-B"];
-    let stick = Stick { serial: "TWIN".into(), port: 1, limit: None, errors: Vec::new() };
-    for twin in twins {
-        guest.make(twin, STICK)?;
-    }
-    let before = [guest::digest(&guest.file(twins[0]))?, guest::digest(&guest.file(twins[1]))?];
-    guest.plug(&stick, twins[0])?;
-    let node = guest.wait_for(&["TWIN"])?.remove(0);
-    let name = node.trim_start_matches("/dev/").to_owned();
-    let sequence = format!("/sys/block/{name}/diskseq");
-    let old = guest.shell.run(&format!("cat {sequence}"))?;
-    // It tells when another disk has the name; its words are put together so that the echo is not taken for them.
-    guest.shell.run(&format!(
-        "(until test -e /dev/disk/by-diskseq/$(cat {sequence} 2>/dev/null || echo none) -a $(cat {sequence}) != {old}; \
-         do sleep 0.2; done 2>/dev/null; echo THE''-TWIN''-IS-THERE >/dev/ttyS0) & disown"
-    ))?;
-    let flash = format!("aegis-installer flash {IMAGES}/stick.img --to {node}");
-    guest.shell.ask(&flash, "Type `TWIN` to")?;
-    guest.qmp.unplug_and_wait(twins[0])?;
-    guest.plug(&stick, twins[1])?;
-    guest.shell.expect("THE-TWIN-IS-THERE")?;
-    let (status, output) = guest.shell.answer("TWIN", patience(60))?;
-    assert_eq!(status, 3, "{output}");
-    assert!(output.contains("is no longer the chosen disk: its sequence number was"), "{output}");
-    for (twin, before) in twins.iter().zip(before) {
-        assert_eq!(guest::digest(&guest.file(twin))?, before, "{twin}");
-    }
-    guest.qmp.unplug_and_wait(twins[1])?;
     Ok(())
 }
