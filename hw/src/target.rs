@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
-    sys::{self, Held, LoopDevice},
+    sys::{self, Held, LoopDevice, OpenFile},
     units::Bytes,
 };
 
@@ -227,7 +227,7 @@ fn open_with(path: &Path, identity: &Identity, direct: bool) -> Result<Box<dyn T
 /// A device or file that is only read, past the kernel's cache where the system can; buffers as for [`open_direct`].
 /// Others may use it meanwhile; writing to it fails.
 pub fn open_read(path: &Path, sector_size: u32) -> Result<Box<dyn Target + Send + Sync>, Error> {
-    let file = sys::open_shared(path, false, true).map_err(Error::io("open", path))?;
+    let file = OpenFile::shared(sys::open_shared(path, false, true).map_err(Error::io("open", path))?);
     if sys::kind_of(&file, path).map_err(Error::io("look at", path))? == Kind::Disk {
         let identity = Identity::of(&file).map_err(Error::io("identify", path))?;
         return Ok(Box::new(BlockDevice { file, path: path.into(), identity, _held: Held::default() }));
@@ -249,7 +249,7 @@ pub fn open_source(
         identity.check(path, &Identity::of_file(file.size(), identity.sector_size))?;
         return Ok(Box::new(file));
     }
-    let file = sys::open_source(path, alone)?;
+    let file = OpenFile::shared(sys::open_source(path, alone)?);
     let found = Identity::of(&file).map_err(Error::io("identify", path))?;
     identity.check(path, &found)?;
     Ok(Box::new(BlockDevice { file, path: path.into(), identity: found, _held: Held::default() }))
@@ -258,7 +258,7 @@ pub fn open_source(
 /// A disk that is held exclusively.
 #[derive(Debug)]
 pub struct BlockDevice {
-    file: File,
+    file: OpenFile,
     path: PathBuf,
     identity: Identity,
     // Dropped after the file.
@@ -334,7 +334,7 @@ impl Target for BlockDevice {
 /// A regular file that stands for a disk.
 #[derive(Debug)]
 pub struct ImageFile {
-    file: File,
+    file: OpenFile,
     path: PathBuf,
     size: Bytes,
     sector_size: u32,
@@ -348,7 +348,7 @@ impl ImageFile {
 
     fn open_with(path: &Path, sector_size: u32, direct: bool) -> Result<Self, Error> {
         let file = sys::open_shared(path, true, direct).map_err(Error::io("open", path))?;
-        sys::lock(&file).map_err(|source| Error::Busy { path: path.into(), source })?;
+        let file = OpenFile::locked(file).map_err(|source| Error::Busy { path: path.into(), source })?;
         let size = length(&file, path)?;
         Ok(Self { file, path: path.into(), size, sector_size })
     }
@@ -430,5 +430,18 @@ mod tests {
         assert!(disk.write_at(4000, &[1; 97]).is_err());
         assert!(disk.write_at(u64::MAX, &[1]).is_err());
         assert_eq!(path.metadata().unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn a_lock_ends_although_a_child_has_the_file_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        File::create(&path).unwrap().set_len(4096).unwrap();
+        let disk = ImageFile::open(&path, 512).unwrap();
+        // As a child has it between its fork and the start of its program.
+        let inherited = disk.file.try_clone().unwrap();
+        drop(disk);
+        ImageFile::open(&path, 512).unwrap();
+        drop(inherited);
     }
 }

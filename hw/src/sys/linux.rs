@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::unix::lock;
+use super::OpenFile;
 #[cfg(feature = "inventory")]
 use crate::{Tree, inventory::DeviceNumber};
 use crate::{error::Error, target::Kind};
@@ -75,7 +75,7 @@ pub(crate) fn disk_name(tree: &Tree, path: &Path) -> io::Result<String> {
 }
 
 /// Opens a disk with O_EXCL and locks it against udev.
-pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error> {
+pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(OpenFile, Held), Error> {
     let busy = |source: io::Error| match source.raw_os_error() {
         Some(libc::EBUSY | libc::EWOULDBLOCK) => Error::Busy { path: path.into(), source },
         _ => Error::Io { operation: "open", path: path.into(), source },
@@ -85,8 +85,7 @@ pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error
     // On a block device O_EXCL fails while it, or a partition of it, is mounted or held by another driver.
     options.read(true).write(true).custom_flags(libc::O_EXCL | libc::O_CLOEXEC | flags);
     let file = options.open(path).map_err(busy)?;
-    lock(&file).map_err(busy)?;
-    Ok((file, Held(())))
+    Ok((OpenFile::locked(file).map_err(busy)?, Held(())))
 }
 
 /// Opens a disk or partition for reading, past the kernel's cache. `alone` fails while something uses it.

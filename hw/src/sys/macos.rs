@@ -12,7 +12,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::unix::lock;
+use super::OpenFile;
 use crate::{error::Error, target::Kind};
 
 const DKIOCSYNCHRONIZECACHE: libc::c_ulong = 0x2000_6416;
@@ -97,7 +97,7 @@ fn kind(found: std::fs::FileType) -> Kind {
 }
 
 /// Unmounts every volume of a disk and opens it alone: O_EXLOCK fails while one of them is mounted.
-pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error> {
+pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(OpenFile, Held), Error> {
     let mut program = Command::new("/usr/sbin/diskutil");
     program.arg("unmountDisk").arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = program.status().map_err(Error::io("unmount", path))?;
@@ -114,7 +114,7 @@ pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error
         Some(libc::EBUSY | libc::EWOULDBLOCK) => busy(source),
         _ => Error::Io { operation: "open", path: path.into(), source },
     })?;
-    lock(&file).map_err(busy)?;
+    let file = OpenFile::locked(file).map_err(busy)?;
     if ioctl_u32(&file, DKIOCISWRITABLE).map_err(Error::io("identify", path))? == 0 {
         return Err(Error::io("write", path)(io::ErrorKind::ReadOnlyFilesystem.into()));
     }

@@ -3,18 +3,18 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::{
-        fd::AsRawFd,
-        unix::fs::{FileExt, OpenOptionsExt},
-    },
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 /// Takes the exclusive lock of a file without waiting.
 pub(crate) fn lock(file: &File) -> io::Result<()> {
-    // SAFETY: no pointers.
-    let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    file.try_lock().map_err(io::Error::from)
+}
+
+/// Releases the lock, for everyone who shares the open file.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    file.unlock()
 }
 
 /// Fills the buffer; several threads may do so at once.

@@ -39,6 +39,7 @@ use windows_sys::Win32::{
     },
 };
 
+use super::OpenFile;
 use crate::{error::Error, target::Kind, windows::answers};
 
 mod machine;
@@ -158,6 +159,12 @@ pub(crate) fn forget_pages(_file: &File) -> io::Result<()> {
 /// Has Windows read the partition table again.
 pub(crate) fn reread_table(file: &File) -> io::Result<()> {
     ask(file, IOCTL_DISK_UPDATE_PROPERTIES, &[]).map(drop)
+}
+
+/// Releases the lock.
+pub(crate) fn unlock(_file: &File) -> io::Result<()> {
+    // Windows does so when the file is closed, which follows; handles are not inherited.
+    Ok(())
 }
 
 /// Takes the exclusive lock of a file without waiting: one byte where no file ends, as locked bytes cannot be read.
@@ -289,7 +296,7 @@ fn device_or(path: &Path) -> PathBuf {
 pub(crate) struct Held(#[expect(dead_code, reason = "closing a handle unlocks the volume")] Vec<File>);
 
 /// Locks and dismounts every volume of a disk, and opens it so that nobody else writes to it.
-pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error> {
+pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(OpenFile, Held), Error> {
     let number = disk_number(path).ok_or_else(|| Error::NotADisk(path.into()))?;
     let held = Held(lock_volumes(path, number)?);
     let flags =
@@ -312,7 +319,8 @@ pub(crate) fn open_disk(path: &Path, direct: bool) -> Result<(File, Held), Error
         false => Error::io("open", path)(source),
     })?;
     ask(&file, IOCTL_DISK_IS_WRITABLE, &[]).map_err(Error::io("write", path))?;
-    Ok((file, held))
+    // How it was opened keeps others away.
+    Ok((OpenFile::shared(file), held))
 }
 
 fn lock_volumes(path: &Path, number: u32) -> Result<Vec<File>, Error> {
