@@ -1,16 +1,9 @@
 //! Errors of the installer.
 
-use std::{fmt, io, path::PathBuf, process::ExitStatus};
+mod hint;
+mod text;
 
-use aegis_core::{
-    edition::Edition,
-    key::VerifyError,
-    manifest::ManifestError,
-    ranges::RangesError,
-    report::{Hint, exit},
-    slot::TrailerError,
-};
-use aegis_hw::text::Shown;
+use std::{fmt, io, path::PathBuf, process::ExitStatus};
 
 use crate::{
     answers::Problem,
@@ -18,6 +11,9 @@ use crate::{
     flash::{Failure, bmap::BmapError},
     progress::Step,
     stick::LabelProblem,
+};
+use aegis_core::{
+    edition::Edition, key::VerifyError, manifest::ManifestError, ranges::RangesError, slot::TrailerError,
 };
 
 /// Why an installation was not possible.
@@ -347,109 +343,6 @@ impl From<aegis_hw::Error> for Error {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
-    items.iter().try_for_each(|item| write!(f, "\n  {item}"))
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { operation, path, .. } => write!(f, "cannot {operation} {}", path.display()),
-            Self::Disk(_) => f.write_str("the disk cannot be used"),
-            Self::Manifest(_) => f.write_str("the medium's manifest is not usable"),
-            Self::Edition(_) => f.write_str("the medium's edition.json is not usable"),
-            Self::NotListed(path) => write!(f, "the manifest does not list {path}"),
-            Self::Medium { path, expected, found } => {
-                write!(f, "{path} on the medium is damaged: expected {expected}, found {found}")
-            }
-            Self::ReadBack { what, expected, found } => {
-                write!(f, "{what} reads back differently: wrote {expected}, read {found}")
-            }
-            Self::Trailer(_) => f.write_str("the slot cannot be completed"),
-            Self::AnswerSyntax { path, .. } => write!(f, "{} is not an answer file", path.display()),
-            Self::Answers(problems) => {
-                f.write_str("the answers are not usable:")?;
-                list(f, problems)
-            }
-            Self::Selector { wanted, found, all } => {
-                write!(f, "{} disks have {wanted}, exactly one must; the disks are:", found.len())?;
-                list(f, all)
-            }
-            Self::Refused { disk, reasons, .. } => write!(f, "{disk} is not used: {}", reasons.join("; ")),
-            Self::PartOfDisk { path, disk } => {
-                write!(f, "{} is no disk of its own, it is on {}", path.display(), Shown(disk))
-            }
-            Self::Confirmation { expected, found } if found.is_empty() => {
-                write!(f, "the disk is confirmed by `{expected}`, and nothing was given")
-            }
-            Self::Confirmation { expected, found } => {
-                write!(f, "the disk is confirmed by `{expected}`, not by `{found}`")
-            }
-            Self::ImageFormat { path, format } => {
-                write!(
-                    f,
-                    "{} is an archive or image of the format {format}, which is not read",
-                    path.display()
-                )
-            }
-            Self::Busy { path, by, .. } if by.is_empty() => {
-                write!(f, "{} is in use by another program", path.display())
-            }
-            Self::Busy { path, by, .. } => {
-                write!(f, "{} is in use by {}", path.display(), Shown(&by.join(", ")))
-            }
-            Self::Sums { path, problem } => write!(f, "{} {problem}", path.display()),
-            Self::Ranges { path, .. } | Self::Bmap { path, .. } => {
-                write!(f, "{} does not say what the image must be", path.display())
-            }
-            Self::Map { path, problem } => write!(f, "{} {problem}", path.display()),
-            Self::KeyRing { path, .. } => write!(f, "{} is not a key ring", path.display()),
-            Self::EditionOfImage { wanted, found: Some(found) } => {
-                write!(f, "the image is of the edition {found}, not of {wanted}")
-            }
-            Self::EditionOfImage { wanted, found: None } => {
-                write!(f, "no signature says that the image is of the edition {wanted}")
-            }
-            Self::Flash { device, disk, .. } => write!(f, "{} was not written ({disk})", device.display()),
-            Self::Check { path, .. } => write!(f, "{} failed the check", path.display()),
-            Self::FlashSome { failed, all } => write!(f, "{failed} of {all} devices were not written"),
-            Self::Output { path, problem } => write!(f, "{} {problem}", path.display()),
-            Self::NoProgram { name, package } => {
-                write!(f, "there is no {name} here, which Debian has in the package {package}")
-            }
-            Self::NotLive => f.write_str("this system does not run from a medium"),
-            Self::Label { label, problem } => write!(f, "the label \"{}\" {problem}", Shown(label)),
-            Self::Backup { device, .. } => write!(f, "no image of {} was made", device.display()),
-            Self::Unread { device, bytes, places } => {
-                write!(f, "{bytes} of {} in {places} places could not be read", device.display())
-            }
-            Self::Accounts(what) => write!(f, "the image's account files are not usable: {what}"),
-            Self::Password => f.write_str("the password cannot be hashed"),
-            Self::Program { name, status, output } => write!(f, "{name} ended with {status}: {output}"),
-            Self::Staging { path, needed, free } => {
-                write!(f, "{} has {free} free, {needed} are needed for a while", path.display())
-            }
-            Self::WatchOfRecording => f.write_str("a recorded machine does not change"),
-            Self::Recorded { file, what } => {
-                write!(f, "cannot {what}: {} is a recorded machine", file.display())
-            }
-            Self::Key { path, problem } => write!(f, "{} {problem}", path.display()),
-            Self::Sealing => f.write_str("the receipt cannot be signed"),
-            Self::Signature { path, .. } => write!(f, "the signature of {} was refused", path.display()),
-            Self::Receipts { missing, .. } => {
-                write!(f, "{missing} receipts are missing, of devices that ended as told above")
-            }
-            Self::Usage { problem, .. } => f.write_str(problem),
-            Self::TooFewTaken { complete, wanted } => {
-                write!(f, "{complete} of {wanted} blank sticks were completed before it ended")
-            }
-            Self::Cancelled => f.write_str("stopped on request"),
-            Self::Terminal(_) => f.write_str("the terminal cannot be used"),
-            Self::Step { step, disk, .. } => write!(f, "{step} failed ({disk})"),
-        }
-    }
-}
-
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -468,122 +361,6 @@ impl std::error::Error for Error {
                 Some(source.as_ref())
             }
             _ => None,
-        }
-    }
-}
-
-impl Hint for Error {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Disk(error) => return error.hint(),
-            Self::Step { undo: Some(file), .. } => {
-                return Some(format!(
-                    "`aegis-installer table undo DISK --undo-file {}` puts back what was there",
-                    file.display()
-                ));
-            }
-            Self::Step { source, .. } => return source.hint(),
-            Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
-            Self::Output { problem, .. } => problem.hint(),
-            Self::NoProgram { .. } => "install it, or do this in the live system, which has it",
-            Self::NotLive => "start the machine from the medium, or name an image file",
-            Self::Label { .. } => "use at most 11 characters; for FAT32, letters, digits, spaces, - and _",
-            Self::Backup { source, .. } => match source.as_ref() {
-                Failure::Device { .. } => {
-                    "try another port or reader; with --skip-errors the rest is copied, with zeros in place of it"
-                }
-                other => return other.hint(),
-            },
-            Self::Unread { .. } => "the image has zeros there; try another port or reader, and copy again",
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some room, or name a place on another disk"
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
-                "the file system there takes no file so large; use another one"
-            }
-            Self::Busy { .. } => {
-                "end that program, or wait for it; stop RAID, LVM or encryption on the device"
-            }
-            Self::ImageFormat { .. } => "unpack or convert it, and write what it holds",
-            Self::Sums { .. } => {
-                "get the file of sums again from where the image comes from, or give --sha256"
-            }
-            Self::Bmap { source, .. } => return source.hint(),
-            Self::Ranges { source: RangesError::Signature(VerifyError::UnknownKey(_)), .. } => {
-                "if you trust whoever made the image, give their public key with --keys; otherwise do not use it"
-            }
-            Self::Ranges { source: RangesError::Signature(_), .. } => {
-                "do not use the image; get it and its range manifest again from their publisher"
-            }
-            Self::Ranges { .. } | Self::Map { .. } => {
-                "get both again from where the image comes from, or move that file away to write without it"
-            }
-            Self::KeyRing { .. } => "give a public key such as release.pub.json, or a JSON array of them",
-            Self::EditionOfImage { found: None, .. } => {
-                "put its range manifest and signature beside it, and give --keys; or leave --edition out"
-            }
-            Self::EditionOfImage { .. } => "use the image of that edition, or name the other one",
-            Self::FlashSome { .. } => "see above for each device; the others are complete",
-            Self::Manifest(_)
-            | Self::Edition(_)
-            | Self::NotListed(_)
-            | Self::Accounts(_)
-            | Self::Trailer(_) => "the medium is not usable; get it again",
-            Self::Medium { .. } => "write the medium again, or try another USB stick or drive",
-            Self::ReadBack { .. } => "the disk or its cable is failing; use another disk",
-            Self::AnswerSyntax { .. } | Self::Answers(_) => {
-                "`aegis-installer check-answers FILE` checks without installing"
-            }
-            Self::Selector { .. } => "name the disk by its serial; `aegis-installer devices` lists the disks",
-            Self::Recorded { .. } => {
-                "with --sysroot use `devices`, `hardware` or `install --plan`; leave it out to change this machine"
-            }
-            Self::Refused { next, .. } | Self::Usage { next, .. } => next,
-            Self::Key { .. } => "`aegis keys generate` makes keys; receipts are signed by receipt.key.pem",
-            Self::Sealing => "use another key",
-            Self::Signature { .. } => "do not trust the receipt; look at the stick itself, with `verify`",
-            Self::Receipts { source, .. } => return source.hint(),
-            Self::TooFewTaken { .. } => "repeat the command with the number that is left",
-            Self::PartOfDisk { disk, .. } => {
-                return Some(format!("if the whole disk may be erased, name /dev/{}", Shown(disk)));
-            }
-            Self::Confirmation { .. } => {
-                "compare model and serial of the disk, then confirm it by its serial"
-            }
-            Self::Staging { .. } => {
-                "the machine has too little memory; add some, or give --staging a directory on another disk"
-            }
-            Self::Terminal(_) => "use `aegis-installer install --answers FILE`",
-            Self::WatchOfRecording => "leave --watch out, or watch the running machine",
-            Self::Io { operation: "use as an image", .. } => "name the file of an image, such as aegis.iso",
-            Self::Io { source, .. } => return aegis_hw::advice(source).map(Into::into),
-            Self::Password | Self::Program { .. } | Self::Cancelled => return None,
-        };
-        Some(text.into())
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Disk(error) => error.exit_code(),
-            Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
-            Self::Ranges { source: RangesError::Signature(_), .. } => exit::REFUSED,
-            Self::Selector { .. }
-            | Self::EditionOfImage { .. }
-            | Self::Map { .. }
-            | Self::Refused { .. }
-            | Self::PartOfDisk { .. }
-            | Self::Signature { .. }
-            | Self::Busy { .. }
-            | Self::Confirmation { .. }
-            | Self::Output { .. }
-            | Self::Recorded { .. } => exit::REFUSED,
-            Self::Medium { .. } => exit::FAILED,
-            Self::AnswerSyntax { .. }
-            | Self::Answers(_)
-            | Self::Label { .. }
-            | Self::Usage { .. }
-            | Self::WatchOfRecording => exit::USAGE,
-            _ => exit::FAILED,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod four;
 mod guest;
+mod moments;
 
 use std::process::Command;
 

@@ -8,33 +8,24 @@ use std::{
         io::{AsRawHandle, FromRawHandle, OwnedHandle},
     },
     path::{Path, PathBuf},
-    ptr,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    ptr, thread,
     time::Duration,
 };
 
 use windows_sys::Win32::{
-    Foundation::{
-        ERROR_BUSY, ERROR_CRC, ERROR_DEVICE_NOT_CONNECTED, ERROR_DISK_FULL, ERROR_FILE_INVALID,
-        ERROR_GEN_FAILURE, ERROR_HANDLE_EOF, ERROR_IO_DEVICE, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION,
-        ERROR_NO_MEDIA_IN_DRIVE, ERROR_NO_SUCH_DEVICE, ERROR_NOT_READY, ERROR_READ_FAULT, ERROR_SEM_TIMEOUT,
-        ERROR_SHARING_VIOLATION, ERROR_WRITE_FAULT, HANDLE,
-    },
+    Foundation::{ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, HANDLE},
     Storage::FileSystem::{
         FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, FILE_FLAG_WRITE_THROUGH, FILE_SHARE_READ,
         FILE_SHARE_WRITE, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile,
         WriteFile,
     },
     System::{
-        Console::SetConsoleCtrlHandler,
         IO::{DeviceIoControl, GetOverlappedResult, OVERLAPPED},
         Ioctl::{
             FSCTL_DISMOUNT_VOLUME, FSCTL_LOCK_VOLUME, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX,
             IOCTL_DISK_GET_LENGTH_INFO, IOCTL_DISK_IS_WRITABLE, IOCTL_DISK_UPDATE_PROPERTIES,
             IOCTL_STORAGE_QUERY_PROPERTY,
         },
-        Power::{ES_CONTINUOUS, ES_SYSTEM_REQUIRED, SetThreadExecutionState},
         Threading::CreateEventW,
     },
 };
@@ -42,10 +33,15 @@ use windows_sys::Win32::{
 use super::OpenFile;
 use crate::{error::Error, target::Kind, windows::answers};
 
+mod errors;
 mod machine;
+mod session;
 
+use errors::is;
+pub(crate) use errors::*;
 #[cfg(feature = "inventory")]
 pub(crate) use machine::System;
+pub use session::{Awake, Interrupts};
 
 /// Bytes of the longest answer that is read: a table of 128 partitions has 18 KiB.
 const ANSWER: usize = 64 << 10;
@@ -87,10 +83,6 @@ unsafe fn wait_for(
         0 => Err(io::Error::last_os_error()),
         _ => Ok(moved as usize),
     }
-}
-
-fn is(error: &io::Error, code: u32) -> bool {
-    error.raw_os_error().is_some_and(|found| found.cast_unsigned() == code)
 }
 
 /// Length of a buffer for the system; what is longer is done in parts.
@@ -377,120 +369,8 @@ pub(crate) fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether an error of a device may be gone at the next attempt.
-pub(crate) fn may_pass(error: &io::Error) -> bool {
-    let passing =
-        [ERROR_BUSY, ERROR_CRC, ERROR_IO_DEVICE, ERROR_READ_FAULT, ERROR_SEM_TIMEOUT, ERROR_WRITE_FAULT];
-    passing.iter().any(|code| is(error, *code))
-}
-
 /// What to do where rights are missing.
 pub(crate) const MORE_RIGHTS: &str = "start it from a terminal that runs as administrator";
-
-/// Whether an error may come from a device that was pulled out.
-pub(crate) fn may_be_gone(error: &io::Error) -> bool {
-    let codes = [
-        ERROR_DEVICE_NOT_CONNECTED,
-        ERROR_FILE_INVALID,
-        ERROR_GEN_FAILURE,
-        ERROR_IO_DEVICE,
-        ERROR_NO_MEDIA_IN_DRIVE,
-        ERROR_NO_SUCH_DEVICE,
-        ERROR_NOT_READY,
-        ERROR_SEM_TIMEOUT,
-    ];
-    codes.iter().any(|code| is(error, *code))
-}
-
-/// What a disk says that is written beyond its end.
-pub(crate) fn beyond_the_end() -> io::Error {
-    io::Error::from_raw_os_error(ERROR_DISK_FULL.cast_signed())
-}
-
-/// What is said of a disk that was pulled out.
-pub(crate) fn no_device() -> io::Error {
-    io::Error::from_raw_os_error(ERROR_DEVICE_NOT_CONNECTED.cast_signed())
-}
-
-/// Whether an error says that there is no such file.
-#[cfg(feature = "inventory")]
-pub(crate) fn is_absence(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
-}
-
-/// Whether an error tells of a device that is failing.
-#[cfg(feature = "inventory")]
-pub(crate) fn is_failure(error: &io::Error) -> bool {
-    is(error, ERROR_IO_DEVICE)
-}
-
-/// Whether an error says only that a file needs rights.
-#[cfg(feature = "inventory")]
-pub(crate) fn is_refusal(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
-}
-
-/// Keeps the machine from going to sleep, as long as the thread that asked for it lives and this is not dropped.
-#[derive(Debug)]
-pub struct Awake(());
-
-impl Awake {
-    /// Begins.
-    ///
-    /// # Errors
-    /// When Windows refuses.
-    pub fn keep() -> io::Result<Self> {
-        // SAFETY: no pointers.
-        match unsafe { SetThreadExecutionState(ES_CONTINUOUS | ES_SYSTEM_REQUIRED) } {
-            0 => Err(io::Error::other("Windows refused to stay awake")),
-            _ => Ok(Self(())),
-        }
-    }
-}
-
-impl Drop for Awake {
-    fn drop(&mut self) {
-        // SAFETY: no pointers. That it fails would only keep the machine awake until the program ends.
-        unsafe { SetThreadExecutionState(ES_CONTINUOUS) };
-    }
-}
-
-/// Ctrl-C, which does not end the program while this is there.
-#[derive(Debug)]
-pub struct Interrupts(());
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-unsafe extern "system" fn note_interrupt(_event: u32) -> i32 {
-    INTERRUPTED.store(true, Ordering::Relaxed);
-    1
-}
-
-impl Interrupts {
-    /// Begins.
-    ///
-    /// # Errors
-    /// When Windows refuses.
-    pub fn take() -> io::Result<Self> {
-        // SAFETY: the function only stores a value, as any thread may.
-        match unsafe { SetConsoleCtrlHandler(Some(note_interrupt), 1) } {
-            0 => Err(io::Error::last_os_error()),
-            _ => Ok(Self(())),
-        }
-    }
-
-    /// Whether somebody pressed it, or closed the window.
-    pub fn came(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        // SAFETY: it is the function that was given.
-        unsafe { SetConsoleCtrlHandler(Some(note_interrupt), 0) };
-    }
-}
 
 /// Windows has no loop devices; none is ever made.
 #[derive(Debug)]

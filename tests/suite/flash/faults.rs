@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     guest::{self, CONTROLLER, Guest, IMAGES, Stick},
-    run,
+    moments, run,
 };
 use crate::live::{self, Medium};
 
@@ -21,7 +21,7 @@ const MIB: u64 = 1 << 20;
 /// Bytes of the image; its last part is not a whole mebibyte.
 const IMAGE: u64 = 16 * MIB + 5 * 512;
 /// Bytes of a stick, a power of two because one of them is an SD card.
-const STICK: u64 = 64 * MIB;
+pub(super) const STICK: u64 = 64 * MIB;
 /// Bytes a second of a stick whose phases are to be met.
 const SLOW: u64 = 8 * MIB;
 
@@ -198,14 +198,18 @@ fn whatever_happens_to_sticks_is_told_and_harms_no_other() -> TestResult {
     every_bus(&place, &mut guest)?;
     session(&place, &mut guest, &PULLED)?;
     session(&place, &mut guest, &ERRORS)?;
+    moments::swapped(&mut guest)?;
+    moments::begin(&mut guest)?;
     drop(guest);
     vm.mark("faults");
     vm.cut_power()?;
+    moments::after_the_cut(place.directory.path(), &place.image)?;
     assert_eq!(guest::digest(&place.directory.path().join("bystander"))?, bystander);
     Ok(())
 }
 
-fn command(nodes: &[String], serials: &[&str]) -> String {
+/// Writes the image to these disks.
+pub(super) fn command(nodes: &[String], serials: &[&str]) -> String {
     let mut command = format!("aegis-installer flash {IMAGES}/stick.img --json");
     for (node, serial) in nodes.iter().zip(serials) {
         command.push_str(&format!(" --to {node} --serial {serial}"));
