@@ -16,6 +16,7 @@ use aegis_installer::{
     flash::{
         Failure, Outcome, Phase,
         dialog::{
+            linear,
             screen::{Place, Row, Screen},
             state::{self, Event},
         },
@@ -206,6 +207,31 @@ fn the_screen_and_the_exit_code_come_from_the_same_outcomes() {
         }
     }
     assert_eq!(outcome::exit_code(&[]), 1, "nothing written is nothing done");
+}
+
+#[test]
+fn receipts_are_shown_and_a_missing_one_is_a_failure() {
+    for (second, code, summary) in [
+        (Ok("receipt /r/2.json\nlabel two".to_owned()), 0, "All 2 devices are complete and were read back."),
+        (
+            Err("error: no space".to_owned()),
+            1,
+            "All 2 devices are complete and were read back. A receipt is MISSING.",
+        ),
+    ] {
+        let mut desk = Desk::bench();
+        desk.write(&["sdb", "sde"]);
+        desk.send(Event::Receipt(Ok("receipt /r/1.json\nlabel one".into())));
+        desk.send(Event::Receipt(second.clone()));
+        desk.send(Event::Finished(Ok(vec![desk::complete(), desk::complete()])));
+        let Screen::Done(done) = &desk.state.screen else { panic!() };
+        assert_eq!(done.summary(), summary);
+        let last = second.unwrap_or_else(|error| error);
+        let text = linear::ended(done);
+        assert!(text.ends_with(&format!("receipt /r/1.json\nlabel one\n{last}\n")), "{text}");
+        desk.key(Key::Enter);
+        assert_eq!(desk.left, Some(code));
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::{
         dialog::run::{FullScreen, Lines, Setting, run},
         image::{Authority, ImageFile},
         plan::Wishes,
+        receipt::{Destination, Receipts},
     },
     select,
     tui::theme::{Environment, Theme},
@@ -33,6 +34,7 @@ pub(super) struct Said {
     pub(super) map: MapArgs,
     pub(super) wishes: Wishes,
     pub(super) wait_return: Option<u64>,
+    pub(super) receipts: Option<Destination>,
     pub(super) save_answers: Option<PathBuf>,
     /// Lines are asked for.
     pub(super) linear: bool,
@@ -65,16 +67,29 @@ pub(super) fn open(
         let problem = format!("{} images, and questions are about one", said.images);
         return Err(Error::Usage { problem, next: "name one image, or for each image one device by --to" });
     }
+    // That they cannot be written is told before anything is asked.
+    said.receipts.as_ref().map(Receipts::open).transpose()?;
     let image = if said.images == 1 { images()?.pop() } else { None };
     let tree = paths.tree()?;
     let medium = select::medium_disks(&tree, &paths.state)?;
     let wanted = said.map.wanted(&paths.state);
     // What a desktop mounted by itself is shown, and unmounted after consent.
     let wishes = Wishes { unmount: true, ..said.wishes };
-    let Said { devices: named, authority, wait_return, save_answers, size, .. } = said;
+    let Said { devices: named, authority, wait_return, receipts, save_answers, size, .. } = said;
     let lock = paths.lock.clone();
-    let setting =
-        Setting { tree, medium, named, image, authority, wanted, wishes, wait_return, save_answers, lock };
+    let setting = Setting {
+        tree,
+        medium,
+        named,
+        image,
+        authority,
+        wanted,
+        wishes,
+        wait_return,
+        receipts,
+        save_answers,
+        lock,
+    };
     if linear {
         return run(setting, &mut Lines::default());
     }

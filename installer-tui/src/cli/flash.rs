@@ -32,7 +32,7 @@ use crate::{
         image::{Authority, ImageFile},
         plan::Wishes,
         ranges,
-        receipt::Receipts,
+        receipt::{Destination, Receipts},
         session::Session,
     },
     select,
@@ -203,11 +203,18 @@ impl FlashArgs {
             map: self.map.clone(),
             wishes: Wishes { update: self.update, unmount: self.unmount },
             wait_return: self.wait_return,
+            receipts: self.destination(),
             save_answers: self.save_answers.clone(),
             linear: self.linear,
             unattended,
             size,
         })
+    }
+
+    /// Where receipts go.
+    fn destination(&self) -> Option<Destination> {
+        let (directory, key) = (self.receipts.clone(), self.receipt_key.clone());
+        directory.map(|directory| Destination { directory, key })
     }
 
     /// The images that are named.
@@ -245,9 +252,7 @@ fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
     }
     confirm(&work, args.json)?;
     let session = &work.session;
-    let receipts = session.receipts.as_ref();
-    let receipts =
-        receipts.map(|directory| Receipts::open(directory, session.receipt_key.as_deref())).transpose()?;
+    let receipts = session.receipts().as_ref().map(Receipts::open).transpose()?;
     let mut keeper = Keeper { receipts, missing: Vec::new() };
     let _lock = Lock::take(&paths.lock)?;
     let _awake = stay_awake("sticks are being written");
@@ -272,12 +277,10 @@ struct Keeper {
 
 impl Keeper {
     fn keep(&mut self, batch: &Batch, report: &flash::Report<'_>, lines: &Lines<'_>) {
-        let Some(receipts) = &mut self.receipts else { return };
-        receipts.note(report);
-        let flash::Report::Ended { device, end } = report else { return };
-        match receipts.write(&batch.writes[end.plan].image, *device, end) {
-            Ok((path, label)) => lines.receipt(*device, &path, &label),
-            Err(error) => self.missing.push(error),
+        match self.receipts.as_mut().and_then(|receipts| receipts.follow(batch, report)) {
+            None => {}
+            Some((device, Ok((path, label)))) => lines.receipt(device, &path, &label),
+            Some((_, Err(error))) => self.missing.push(error),
         }
     }
 
@@ -348,10 +351,8 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     let auto = auto.map(|(count, size)| Auto { count, size, model: args.auto_model.clone() });
     let authorities = vec![authority; writes.len()];
     let batch = Batch::new(writes, auto, args.wait_return)?;
-    let mut session = Session::of(&batch, &authorities, args.unmount).with(&args.map.wanted(&paths.state));
-    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_unknown| path.clone());
-    session.receipts = args.receipts.as_ref().map(absolute);
-    session.receipt_key = args.receipt_key.as_ref().map(absolute);
+    let session = Session::of(&batch, &authorities, args.unmount).with(&args.map.wanted(&paths.state));
+    let session = session.with_receipts(args.destination());
     let typed = (!args.serial.is_empty()).then(|| args.serial.clone());
     Ok(Work { session, batch, typed })
 }

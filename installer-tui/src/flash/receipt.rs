@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::seal::{Signer, verify};
 use super::{
+    batch::Batch,
     image::ImageFile,
     outcome::{Outcome, Phase},
     run::{Ended, Report},
@@ -260,6 +261,18 @@ impl Timing {
     }
 }
 
+/// Where receipts go, and what signs them.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The directory, which is made where it does not exist.
+    pub directory: PathBuf,
+    /// Private key.
+    pub key: Option<PathBuf>,
+}
+
+/// A receipt that was written, or an error in place of it. No device is worse for that.
+pub type Written = Result<(PathBuf, String), Error>;
+
 /// A directory for the receipts of one run.
 #[derive(Debug)]
 pub struct Receipts {
@@ -273,13 +286,20 @@ impl Receipts {
     ///
     /// # Errors
     /// When it cannot be made or written, or the key cannot be used.
-    pub fn open(directory: &Path, key: Option<&Path>) -> Result<Self, Error> {
-        let signer = key.map(Signer::open).transpose()?;
+    pub fn open(Destination { directory, key }: &Destination) -> Result<Self, Error> {
+        let signer = key.as_deref().map(Signer::open).transpose()?;
         fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
         let trial = tempfile::NamedTempFile::new_in(directory)
             .and_then(|mut file| file.write_all(&vec![0; LARGEST]).and_then(|()| file.as_file().sync_all()));
         trial.map_err(Error::io("write receipts to", directory))?;
-        Ok(Self { directory: directory.into(), signer, timings: BTreeMap::new() })
+        Ok(Self { directory: directory.clone(), signer, timings: BTreeMap::new() })
+    }
+
+    /// Keeps the time, and writes the receipt of a device that ended: its number, where the receipt is, and its label.
+    pub fn follow(&mut self, batch: &Batch, report: &Report<'_>) -> Option<(usize, Written)> {
+        self.note(report);
+        let Report::Ended { device, end } = report else { return None };
+        Some((*device, self.write(&batch.writes[end.plan].image, *device, end)))
     }
 
     /// Keeps the time.
@@ -303,12 +323,7 @@ impl Receipts {
     ///
     /// # Errors
     /// When it cannot be written. What the device ended as does not change by that.
-    pub fn write(
-        &mut self,
-        image: &ImageFile,
-        device: usize,
-        end: &Ended,
-    ) -> Result<(PathBuf, String), Error> {
+    pub fn write(&mut self, image: &ImageFile, device: usize, end: &Ended) -> Written {
         let receipt = Receipt::new(image, end, self.timing(device), now());
         let text = serde_json::to_string_pretty(&receipt).map_err(io::Error::other);
         let text = text.map_err(Error::io("write a receipt to", &self.directory))? + "\n";

@@ -28,6 +28,7 @@ use super::{
     image::{Authority, ImageFile},
     plan::{FlashPlan, Wishes},
     ranges::{self, KeyFile, Wanted},
+    receipt::Destination,
 };
 use crate::{error::Error, plan::TargetDisk, select};
 
@@ -210,6 +211,23 @@ impl Session {
             image.bmap = wanted.bmap.as_deref().map(absolute);
         }
         self
+    }
+
+    /// The session with its receipts.
+    #[must_use]
+    pub fn with_receipts(mut self, receipts: Option<Destination>) -> Self {
+        // The directory may not exist yet, so links are left in.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let (directory, key) = receipts.map(|to| (to.directory, to.key)).unzip();
+        self.receipts = directory.map(absolute);
+        self.receipt_key = key.flatten().map(absolute);
+        self
+    }
+
+    /// Where receipts go.
+    pub fn receipts(&self) -> Option<Destination> {
+        let (directory, key) = (self.receipts.clone(), self.receipt_key.clone());
+        directory.map(|directory| Destination { directory, key })
     }
 
     /// Writes the session to a new file.

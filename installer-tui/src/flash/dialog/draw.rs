@@ -257,6 +257,7 @@ fn done(page: &mut Page, screen: &Done, theme: Theme, width: u16) {
             }
         }
     }
+    screen.receipt_lines().for_each(|line| page.rows(line, Style::new()));
     let first = screen.scroll.min(page.rows.len().saturating_sub(1));
     page.rows.drain(..first);
     for (i, name) in NEXT.iter().enumerate() {

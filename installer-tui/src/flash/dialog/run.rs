@@ -32,6 +32,7 @@ use crate::{
         image::{Authority, ImageFile},
         plan::Wishes,
         ranges::{self, Wanted},
+        receipt::{self, Destination, Receipts},
         session::Session,
     },
     inhibit,
@@ -56,6 +57,8 @@ pub struct Setting {
     pub wishes: Wishes,
     /// Seconds for which a device that was pulled out is waited for.
     pub wait_return: Option<u64>,
+    /// Where a receipt of each device goes.
+    pub receipts: Option<Destination>,
     /// New file for the session, which then repeats it.
     pub save_answers: Option<PathBuf>,
     /// Lock of the one program that writes.
@@ -114,6 +117,14 @@ fn watch(_setting: &Setting, tell: impl Fn() -> bool) {
     while tell() {
         thread::sleep(Duration::from_secs(2));
     }
+}
+
+/// What a receipt means to the person.
+fn filed(written: receipt::Written) -> Event {
+    Event::Receipt(match written {
+        Ok((path, label)) => Ok(format!("receipt {}\n{label}", path.display())),
+        Err(error) => Err(render(&error)),
+    })
 }
 
 /// What a report means to the person.
@@ -207,30 +218,34 @@ impl Runner<'_> {
         let (setting, sender, stop) = (self.setting.clone(), self.sender.clone(), self.stop.clone());
         stop.store(false, Ordering::Relaxed);
         thread::spawn(move || {
-            let mut observer = |report: Report<'_>| {
-                if let Some(event) = heard(report) {
-                    let _ = sender.send(Input::Event(event));
-                }
-                !stop.load(Ordering::Relaxed)
+            let send = |event| {
+                // The receiver lives until the program ends.
+                let _ = sender.send(Input::Event(event));
             };
-            let mut work = || {
+            let work = || {
                 let batch = Batch::new(vec![*plan.clone()], None, setting.wait_return)?;
                 if let Some(file) = &save {
                     let authorities = [setting.authority.clone()];
                     let session = Session::of(&batch, &authorities, setting.wishes.unmount);
-                    session.with(&setting.wanted).save(file)?;
+                    session.with(&setting.wanted).with_receipts(setting.receipts.clone()).save(file)?;
                 }
+                let mut receipts = setting.receipts.as_ref().map(Receipts::open).transpose()?;
                 let _lock = Lock::take(&setting.lock)?;
                 let _awake = inhibit::hold("sticks are being written").inspect_err(|reason| {
-                    let text = format!("The machine may go to sleep meanwhile: {reason}.");
-                    let _ = sender.send(Input::Event(Event::Notice(text)));
+                    send(Event::Notice(format!("The machine may go to sleep meanwhile: {reason}.")));
                 });
+                let mut observer = |report: Report<'_>| {
+                    let written = receipts.as_mut().and_then(|receipts| receipts.follow(&batch, &report));
+                    written.into_iter().for_each(|(_, written)| send(filed(written)));
+                    heard(report).into_iter().for_each(&send);
+                    !stop.load(Ordering::Relaxed)
+                };
                 let ended = flash::run_batch(&batch, &setting.tree, &setting.medium, &mut observer)?;
                 Ok(ended.into_iter().map(|end| end.outcome).collect())
             };
             let result =
                 work().map_err(|error: Error| Failure { text: render(&error), code: error.exit_code() });
-            let _ = sender.send(Input::Event(Event::Finished(result)));
+            send(Event::Finished(result));
         });
     }
 }

@@ -74,6 +74,8 @@ pub enum Event {
         /// Its number in the plan.
         device: usize,
     },
+    /// The receipt of a device: where it is and its label, or why there is none.
+    Receipt(Result<String, String>),
     /// The writing ended.
     Finished(Result<Vec<Outcome>, Failure>),
     /// Something did not work; the person reads it.
@@ -173,6 +175,11 @@ pub fn update(mut state: State, event: Event) -> (State, Vec<Command>) {
         Event::Ended { device, phase } => on_row(&mut state, device, |row| row.end(phase)),
         Event::Vanished { device, seconds } => on_row(&mut state, device, |row| row.awaited = Some(seconds)),
         Event::Returned { device } => on_row(&mut state, device, |row| row.awaited = None),
+        Event::Receipt(receipt) => {
+            if let Screen::Work(work) = &mut state.screen {
+                work.receipts.push(receipt);
+            }
+        }
         Event::Finished(result) => on_end(&mut state, result),
         Event::Notice(text) => state.notice = Some(text),
         Event::Closed => state.closed = true,
@@ -264,8 +271,9 @@ fn on_row(state: &mut State, device: usize, change: impl FnOnce(&mut Row)) {
 }
 
 fn on_end(state: &mut State, result: Result<Vec<Outcome>, Failure>) {
-    if let Screen::Work(work) = &state.screen {
-        let done = Done::new(work.devices.clone(), result.map(Arc::new));
+    if let Screen::Work(work) = &mut state.screen {
+        let receipts = mem::take(&mut work.receipts);
+        let done = Done::new(work.devices.clone(), result.map(Arc::new), receipts);
         state.overlay = None;
         state.screen = Screen::Done(done);
     }

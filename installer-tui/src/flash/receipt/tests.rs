@@ -16,6 +16,10 @@ use crate::{
     plan::{Hardware, TargetDisk},
 };
 
+fn to(directory: impl Into<PathBuf>, key: Option<&Path>) -> Destination {
+    Destination { directory: directory.into(), key: key.map(Into::into) }
+}
+
 fn image(name: &str) -> ImageFile {
     ImageFile {
         path: Path::new("/images").join(name),
@@ -100,7 +104,7 @@ fn receipts_are_signed_and_a_changed_one_is_refused() {
     let (key, public) = keys(at, "receipt", KeyRole::Receipt, u64::MAX);
     let (_, other) = keys(at, "license", KeyRole::License, u64::MAX);
     for key in [key, at.join("receipt.der")] {
-        let mut receipts = Receipts::open(&at.join("out"), Some(&key)).unwrap();
+        let mut receipts = Receipts::open(&to(at.join("out"), Some(&key))).unwrap();
         let (path, label) = receipts.write(&image("x.img"), 0, &end(complete())).unwrap();
         let read = verify(&path, std::slice::from_ref(&public)).unwrap();
         assert_eq!((read.outcome, &read.label), (Kind::Complete, &label));
@@ -158,10 +162,10 @@ fn no_receipt_is_begun_where_none_can_be_kept() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(Receipts::open(&file, None).is_err());
-    assert!(Receipts::open(Path::new("/proc/receipts"), None).is_err());
+    assert!(Receipts::open(&to(&file, None)).is_err());
+    assert!(Receipts::open(&to("/proc/receipts", None)).is_err());
     // What became impossible later is an error of the receipt alone.
-    let mut receipts = Receipts::open(&directory.path().join("out"), None).unwrap();
+    let mut receipts = Receipts::open(&to(directory.path().join("out"), None)).unwrap();
     fs::remove_dir(directory.path().join("out")).unwrap();
     let error = receipts.write(&image("x"), 0, &end(complete())).unwrap_err();
     assert!(matches!(error, Error::Io { operation: "write", .. }), "{error:?}");

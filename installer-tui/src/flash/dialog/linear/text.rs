@@ -175,5 +175,6 @@ pub fn ended(screen: &Done) -> String {
             }
         }
     }
+    screen.receipt_lines().for_each(|text| line(&mut out, text));
     out
 }

@@ -68,13 +68,15 @@ pub struct Work {
     pub at: usize,
     /// A person asked to stop.
     pub stopping: bool,
+    /// Receipts of the devices that ended: where each is and its label, or why there is none.
+    pub receipts: Vec<Result<String, String>>,
 }
 
 impl Work {
     /// Nothing has happened yet.
     pub fn new(plan: Box<FlashPlan>, devices: Vec<Device>) -> Self {
         let rows = vec![Row::default(); devices.len()];
-        Self { plan, devices, rows, at: 0, stopping: false }
+        Self { plan, devices, rows, at: 0, stopping: false, receipts: Vec::new() }
     }
 
     pub(in super::super) fn key(&mut self, key: Key) -> Option<Answer> {
