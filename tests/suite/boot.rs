@@ -24,11 +24,13 @@ fn a_bios_starts_a_cd() -> TestResult {
 }
 
 #[test]
+#[ignore = "a stick that the flasher wrote starts by the BIOS in every run; make test-all"]
 fn a_bios_starts_a_stick() -> TestResult {
     Ok(start("bios-stick", Firmware::Bios, Bus::UsbStick)?.cut_power()?)
 }
 
 #[test]
+#[ignore = "with Secure Boot it starts in every run; make test-all"]
 fn uefi_starts_a_cd() -> TestResult {
     Ok(start("uefi-cd", Firmware::Uefi, Bus::Cdrom)?.cut_power()?)
 }

@@ -77,6 +77,11 @@ fn freemium_starts_live_is_installed_and_lets_its_user_in() -> TestResult {
     install_unattended(&mut shell, answers::FILE)?;
     vm.mark("installed");
     power_off_live(vm)?;
+    // The server edition's installations start in every run, this one by `make test-all`.
+    if std::env::var_os("AEGIS_ALL").is_none() {
+        assert!(disk::boot_signs(&target)?.primary_gpt);
+        return Ok(());
+    }
     installed_desktop(target)
 }
 

@@ -8,11 +8,13 @@ use std::path::Path;
 
 use aegis_tests::{
     Error, TestResult, disk,
-    host::iso,
-    vm::{Bus, Drive, Machine, Vm},
+    vm::{Bus, Drive, Vm},
 };
 
-use crate::{install, live};
+use crate::{
+    install,
+    live::{self, Medium},
+};
 use guest::Guest;
 use storm::Storm;
 
@@ -73,9 +75,8 @@ fn lose_events(guest: &mut Guest<'_>, storm: &mut Storm, source: &str) -> TestRe
 
 /// The live medium, with a controller for each kind of disk.
 fn machine(report: &Path) -> Result<Vm, Error> {
-    let mut machine = Machine::new("hotplug")
-        .drive(Drive::medium(iso("server")?, Bus::Cdrom).bootable())
-        .drive(Drive::disk(report, Bus::Virtio, REPORT));
+    let machine = Medium::of_edition("server")?.disk_machine("hotplug");
+    let mut machine = machine.drive(Drive::disk(report, Bus::Virtio, REPORT));
     machine = storm::CONTROLLERS.iter().fold(machine, |machine, device| machine.device(device));
     let ports = (0..storm::SLOTS).map(storm::root_port);
     ports.fold(machine, |machine, port| machine.device(&port)).start()

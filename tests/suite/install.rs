@@ -119,6 +119,10 @@ fn by_answers() -> Result<Identity, Failure> {
 
 fn check_installed(disk: &Path, firmware: Firmware, expected: Expected<'_>) -> Result<Identity, Failure> {
     let identity = installed::check_first_start(disk, firmware, expected)?;
+    // What a second start keeps does not depend on the firmware.
+    if firmware == Firmware::Bios && std::env::var_os("AEGIS_ALL").is_none() {
+        return Ok(identity);
+    }
     installed::check_second_start(disk, firmware, expected, &identity)?;
     Ok(identity)
 }

@@ -52,6 +52,18 @@ pub(crate) fn root_shell(vm: &mut Vm) -> Result<Shell<'_>, Error> {
     Shell::attach(&mut vm.serial)
 }
 
+/// Services that a test of disks does without.
+const NOT_FOR_DISKS: [&str; 8] = [
+    "apparmor",
+    "auditd",
+    "fail2ban",
+    "nftables",
+    "systemd-networkd",
+    "systemd-networkd-persistent-storage",
+    "systemd-resolved",
+    "systemd-timesyncd",
+];
+
 /// A medium whose kernel QEMU can load itself, where neither firmware nor loader is what is tested.
 pub(crate) struct Medium {
     iso: PathBuf,
@@ -93,7 +105,17 @@ impl Medium {
 
     /// A machine that starts this medium from its CD drive, without firmware and loader.
     pub(crate) fn machine(&self, name: &str) -> Machine {
-        Machine::new(name).direct(self.direct("")).drive(Drive::medium(&self.iso, Bus::Cdrom))
+        self.machine_with(name, "")
+    }
+
+    /// The same without what has nothing to do with disks, half of the start in emulation.
+    pub(crate) fn disk_machine(&self, name: &str) -> Machine {
+        let masks = NOT_FOR_DISKS.map(|unit| format!("systemd.mask={unit}.service"));
+        self.machine_with(name, &masks.join(" "))
+    }
+
+    fn machine_with(&self, name: &str, more: &str) -> Machine {
+        Machine::new(name).direct(self.direct(more)).drive(Drive::medium(&self.iso, Bus::Cdrom))
     }
 }
 

@@ -158,7 +158,7 @@ impl Place {
 
     fn machine(&self, name: &str) -> Result<Machine, Failure> {
         let path = |name: &str| self.directory.path().join(name);
-        let mut machine = self.medium.machine(name).device(CONTROLLER);
+        let mut machine = self.medium.disk_machine(name).device(CONTROLLER);
         for (name, serial) in [("images", "IMAGES"), ("bystander", "BYSTANDER")] {
             machine = machine.drive(Drive::disk(path(name), Bus::Virtio, serial));
         }

@@ -61,7 +61,7 @@ impl Files {
     }
 
     fn machine(&self, name: &str) -> Result<Machine, Failure> {
-        let mut machine = live::Medium::of_edition("server")?.machine(name);
+        let mut machine = live::Medium::of_edition("server")?.disk_machine(name);
         machine = machine.drive(Drive::disk(self.path("images"), Bus::Virtio, "IMAGES")).drive(Drive::disk(
             self.path("bystander"),
             Bus::Virtio,
@@ -119,7 +119,7 @@ fn four_sticks_at_once_and_each_starts() -> TestResult {
         assert_eq!(fs::metadata(&path).map_err(Error::io("look at", &path))?.len(), STICK);
     }
     let starts = [(Firmware::Bios, 0), (Firmware::Uefi, 1), (Firmware::SecureBoot, 2), (Firmware::Bios, 3)];
-    let wanted = if std::env::var_os("AEGIS_ALL").is_some() { starts.len() } else { 2 };
+    let wanted = if std::env::var_os("AEGIS_ALL").is_some() { starts.len() } else { 1 };
     for (firmware, stick) in &starts[..wanted] {
         let stick = SERIALS[*stick];
         let drive = Drive::disk(files.path(stick), Bus::UsbStick, stick).bootable();
