@@ -108,7 +108,7 @@ impl Medium {
         self.machine_with(name, "")
     }
 
-    /// The same without what has nothing to do with disks, half of the start in emulation.
+    /// The same without what has nothing to do with disks, a quarter or more of the start in emulation.
     pub(crate) fn disk_machine(&self, name: &str) -> Machine {
         let masks = NOT_FOR_DISKS.map(|unit| format!("systemd.mask={unit}.service"));
         self.machine_with(name, &masks.join(" "))
