@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Results that are kept of each stage.
 const KEEP: usize = 8;
 
+/// Results that are kept of a stage of gigabytes.
+const KEEP_LARGE: usize = 2;
+
 /// The cache directory.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -76,6 +79,26 @@ impl Cache {
         key: Key,
         make: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<(PathBuf, bool)> {
+        self.keeping(KEEP, stage, key, make)
+    }
+
+    /// As [`Self::stage`], for results of gigabytes, of which fewer are kept.
+    pub fn large_stage(
+        &self,
+        stage: &str,
+        key: Key,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, bool)> {
+        self.keeping(KEEP_LARGE, stage, key, make)
+    }
+
+    fn keeping(
+        &self,
+        keep: usize,
+        stage: &str,
+        key: Key,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, bool)> {
         let directory = self.directory(&format!("stages/{stage}"))?;
         let path = directory.join(key.finish().to_string());
         if path.exists() {
@@ -89,7 +112,7 @@ impl Cache {
         let result = temporary.path().join("result");
         make(&result)?;
         fs::rename(&result, &path).map_err(Error::io("renaming", &result))?;
-        prune(&directory);
+        prune(&directory, keep);
         Ok((path, false))
     }
 }
@@ -102,7 +125,7 @@ fn touch(path: &Path) {
 }
 
 /// Removes all but the last results. Failure costs space, not correctness.
-fn prune(directory: &Path) {
+fn prune(directory: &Path, keep: usize) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let mut results: Vec<_> = entries
         .flatten()
@@ -110,7 +133,7 @@ fn prune(directory: &Path) {
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     results.sort();
-    let old = results.len().saturating_sub(KEEP);
+    let old = results.len().saturating_sub(keep);
     for (_, path) in results.into_iter().take(old) {
         if path.is_dir() {
             fs::remove_dir_all(&path).ok()

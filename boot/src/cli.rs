@@ -18,7 +18,9 @@ use serde_json::json;
 use crate::{
     drivers,
     error::{Error, Result},
-    keys, pipeline,
+    kernel::own,
+    keys,
+    pipeline::{self, KernelChoice},
     progress::Progress,
     verify, vm,
 };
@@ -28,6 +30,7 @@ macro_rules! say {
     ($($part:tt)*) => {{ use std::io::Write; writeln!(std::io::stdout(), $($part)*).ok(); }};
 }
 
+mod kernel;
 mod license;
 
 /// Builds, signs, verifies and runs media of Aegis OS
@@ -49,6 +52,9 @@ enum Verb {
     /// Keys for signing
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Kernel configurations of the editions, and kernels built from them
+    #[command(subcommand)]
+    Kernel(kernel::KernelVerb),
     /// License documents
     #[command(subcommand)]
     License(license::LicenseVerb),
@@ -123,6 +129,9 @@ struct BuildArgs {
     /// File system of the image [default: the edition's]
     #[arg(long, value_enum)]
     image: Option<Kind>,
+    /// The kernel of the medium
+    #[arg(long, value_enum, default_value_t)]
+    kernel: KernelChoice,
     /// Level of zstd for the image, 1 to 22 [default: 3, which builds fast;
     /// with --release the edition's, which is smaller]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=22))]
@@ -214,6 +223,7 @@ pub fn run() -> Result<()> {
         Verb::Keys(KeysVerb::Generate { dir, days, production, if_missing }) => {
             generate(dir, days, production, if_missing)
         }
+        Verb::Kernel(verb) => kernel::run(verb),
         Verb::License(verb) => license::run(verb),
         Verb::Run(args) => vm::run(&machine(args)),
     }
@@ -281,11 +291,13 @@ fn build(args: BuildArgs) -> Result<()> {
         release: args.release,
         mirror: args.mirror,
         security_mirror: args.security_mirror,
+        kernel: args.kernel,
         image: pipeline::image_options(&spec, image, args.level, args.release),
         workspace,
         spec,
     };
-    let mut progress = Progress::new(args.json, pipeline::STAGES);
+    let own = if args.kernel == KernelChoice::Edition { own::STAGES } else { 0 };
+    let mut progress = Progress::new(args.json, pipeline::STAGES + own);
     let built = pipeline::build(&request, &mut progress)?;
     if args.json {
         say!("{}", json!({"event": "built", "iso": built.iso, "id": built.manifest.id}));

@@ -159,6 +159,37 @@ pub enum Error {
         /// The kernel release.
         release: String,
     },
+    /// The packages of a kernel's source are not as expected.
+    KernelSource(String),
+    /// Layers of kernel configuration cannot be used.
+    Layers(aegis_kernel_configs::Error),
+    /// A kernel image is not what it should be.
+    KernelImage {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What the boot needs is a module of an edition's own kernel.
+    NotBuiltIn {
+        /// The module.
+        module: String,
+        /// The kernel's release.
+        release: String,
+    },
+    /// There is no key to sign kernels and modules with.
+    NoKernelKey(PathBuf),
+    /// What is to be explained is no `SYMBOL=VALUE`.
+    NoRequest(String),
+    /// The Kconfig files of a kernel cannot be read.
+    Kconfig(aegis_kernel_configs::kconfig::Error),
+    /// Configurations are not what their layers ask for; the findings were printed.
+    KernelFindings {
+        /// How many findings.
+        findings: usize,
+        /// Editions that have some.
+        editions: Vec<Edition>,
+    },
     /// Our own programs were not built yet.
     MissingBinary(PathBuf),
     /// One of our own programs could not run in the image.
@@ -278,6 +309,24 @@ impl fmt::Display for Error {
             Self::MissingModule { module, release } => {
                 write!(f, "kernel {release} has no module `{module}`, which the initramfs needs")
             }
+            Self::KernelSource(reason) => write!(f, "the kernel's source cannot be used: {reason}"),
+            Self::Layers(_) => f.write_str("the layers of the kernel configuration contradict themselves"),
+            Self::KernelImage { path, reason } => {
+                write!(f, "the kernel {} cannot be used: {reason}", path.display())
+            }
+            Self::NotBuiltIn { module, release } => {
+                write!(
+                    f,
+                    "kernel {release} has `{module}` as a module, and the boot needs it before modules are loaded"
+                )
+            }
+            Self::NoKernelKey(path) => write!(f, "there is no key for kernels at {}", path.display()),
+            Self::NoRequest(text) => write!(f, "`{text}` is neither a symbol nor a symbol and its value"),
+            Self::Kconfig(_) => f.write_str("the kernel's Kconfig files cannot be read"),
+            Self::KernelFindings { findings, editions } => {
+                let names: Vec<&str> = editions.iter().map(|edition| edition.id()).collect();
+                write!(f, "{findings} findings in the kernel configurations of {}", names.join(", "))
+            }
             Self::MissingBinary(path) => write!(f, "the program {} was not built", path.display()),
             Self::UnfitBinary { path, reason } => {
                 write!(f, "the program {} cannot run in the image: {reason}", path.display())
@@ -314,6 +363,8 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             Self::Edition(source) => Some(source),
             Self::Spec(source) => Some(source),
+            Self::Layers(source) => Some(source),
+            Self::Kconfig(source) => Some(source),
             Self::Signature { source, .. } => Some(source),
             Self::Manifest { source, .. } => Some(source),
             Self::Ranges { source, .. } => Some(source),
@@ -382,6 +433,14 @@ impl Hint for Error {
                 "raise slot_mib in the edition's specification, or remove packages".into()
             }
             Self::MissingModule { .. } => "correct initramfs/modules.list for this kernel".into(),
+            Self::KernelSource(_) => "build without --locked, which takes the newest source".into(),
+            Self::Layers(source) => source.hint().unwrap_or_default(),
+            Self::KernelImage { .. } => "build it again: aegis kernel build".into(),
+            Self::NotBuiltIn { .. } => "ask for it with =y in kernel-configs/feature/live.config".into(),
+            Self::NoKernelKey(_) => "make one: aegis kernel key".into(),
+            Self::NoRequest(_) => "write SYMBOL or SYMBOL=VALUE, such as DAX=y".into(),
+            Self::Kconfig(_) => "build without --locked, which takes the newest source".into(),
+            Self::KernelFindings { .. } => "correct the lines that are named, below kernel-configs".into(),
             Self::MissingBinary(_) => "build our own programs first: make binaries".into(),
             Self::UnfitBinary { .. } => {
                 "build it with `make binaries`, on Debian 13 or an older release".into()

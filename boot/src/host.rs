@@ -3,9 +3,9 @@
 use std::{
     collections::VecDeque,
     env,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
     thread,
 };
 
@@ -35,11 +35,37 @@ pub fn output(command: &mut Command, purpose: &str) -> Result<Vec<u8>> {
     feed(command, purpose, |_| Ok(()))
 }
 
+/// Runs to the end; `line` sees each line of standard output when it is printed.
+pub fn lines(command: &mut Command, purpose: &str, mut line: impl FnMut(&str) + Send) -> Result<()> {
+    let read = |pipe: ChildStdout| {
+        let mut reader = BufReader::new(pipe);
+        let mut bytes = Vec::new();
+        while reader.read_until(b'\n', &mut bytes)? > 0 {
+            line(String::from_utf8_lossy(&bytes).trim_end());
+            bytes.clear();
+        }
+        Ok(Vec::new())
+    };
+    run(command, purpose, |_| Ok(()), read).map(drop)
+}
+
 /// As [`output`], with a function that writes the program's standard input.
 pub fn feed(
     command: &mut Command,
     purpose: &str,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<Vec<u8>> {
+    run(command, purpose, write, |mut pipe| {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).map(|_| bytes)
+    })
+}
+
+fn run(
+    command: &mut Command,
+    purpose: &str,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    read: impl FnOnce(ChildStdout) -> io::Result<Vec<u8>> + Send,
 ) -> Result<Vec<u8>> {
     // Same inputs, same bytes: nothing of the person's environment may reach a tool.
     command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
@@ -50,10 +76,7 @@ pub fn feed(
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (written, out, errors) = thread::scope(|scope| {
         let errors = scope.spawn(|| last_lines(stderr));
-        let out = scope.spawn(|| {
-            let mut bytes = Vec::new();
-            stdout.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes)).map(|_| bytes)
-        });
+        let out = scope.spawn(|| stdout.map_or(Ok(Vec::new()), read));
         let written = match stdin {
             Some(mut pipe) => write(&mut pipe),
             None => Ok(()),

@@ -62,6 +62,12 @@ fn archive(tools: &Tools, kernel: &Kernel, init: &Path, keys: &str) -> Result<Ve
     Ok(cpio.finish())
 }
 
+/// Modules of the list that a kernel has as modules; a kernel of an edition has none of them, so that it finds its root file
+/// system also where loading fails.
+pub fn loadable(kernel: &Kernel) -> Result<Vec<String>> {
+    Ok(Selection::read(kernel)?.paths().map(module_name).collect())
+}
+
 /// The modules of the list and everything that they depend on.
 struct Selection {
     /// Path of each module and the paths it depends on, all below the modules' directory.
@@ -83,6 +89,8 @@ impl Selection {
         for line in MODULES.lines() {
             let entry = line.split('#').next().unwrap_or_default().trim();
             let (entry, load) = entry.strip_prefix('+').map_or((entry, false), |rest| (rest.trim(), true));
+            let (entry, optional) =
+                entry.strip_prefix('?').map_or((entry, false), |rest| (rest.trim(), true));
             if entry.is_empty() {
                 continue;
             }
@@ -91,7 +99,7 @@ impl Selection {
                 None => module_name(path) == entry.replace('-', "_"),
             };
             let found: Vec<&String> = all.keys().filter(|path| matches(path)).collect();
-            if found.is_empty() && !builtin.lines().any(matches) {
+            if found.is_empty() && !optional && !builtin.lines().any(matches) {
                 return Err(Error::MissingModule { module: entry.into(), release: kernel.release.clone() });
             }
             if load && !found.is_empty() {

@@ -1,4 +1,13 @@
-//! The kernel package, unpacked, with its module index.
+//! Kernels: Debian's, unpacked with its module index, and those of our own configurations.
+
+pub mod build;
+pub mod configure;
+mod debian;
+pub mod embedded;
+pub mod hardening;
+pub mod judged;
+pub mod own;
+pub mod workshop;
 
 use std::{
     fs,
@@ -11,6 +20,7 @@ use crate::{
     cache::{Cache, Key},
     error::{Error, Result},
     host,
+    kernel::build::Built,
     lock::{Lock, Use},
     store::Store,
     tools::{self, Tools},
@@ -31,9 +41,27 @@ impl Kernel {
     /// Unpacks the kernel of a lock, or finds it unpacked.
     pub fn prepare(cache: &Cache, store: &Store, lock: &Lock, tools: &Tools) -> Result<(Self, bool)> {
         let key = lock.uses(Use::Kernel).fold(Key::new("kernel"), |key, package| key.with(package.sha256.0));
+        Self::unpack(cache, key, tools, |root| tools::unpack(store, lock.uses(Use::Kernel), root))
+    }
+
+    /// Unpacks a kernel that was built for an edition, or finds it unpacked.
+    pub fn of_edition(cache: &Cache, built: &Built, tools: &Tools) -> Result<(Self, bool)> {
+        let key = Key::new("kernel").with(build::digest(built)?.0);
+        let packages: Vec<PathBuf> = built.packages().collect();
+        Self::unpack(cache, key, tools, |root| {
+            tools::unpack_files(packages.iter().map(PathBuf::as_path), root)
+        })
+    }
+
+    fn unpack(
+        cache: &Cache,
+        key: Key,
+        tools: &Tools,
+        unpack: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(Self, bool)> {
         let digest = key.clone().finish();
         let (root, cached) = cache.stage("kernel", key, |root| {
-            tools::unpack(store, lock.uses(Use::Kernel), root)?;
+            unpack(root)?;
             let release = release_in(root)?;
             let mut depmod = tools.command("usr/sbin/depmod");
             // kmod appends the module directory that it was built with to the base.

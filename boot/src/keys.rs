@@ -8,6 +8,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -23,7 +24,10 @@ use rsa::{
     pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    host,
+};
 
 /// Bits of a new key. License documents and receipts are many, small and short-lived; what a medium is trusted by has more.
 const fn bits(role: KeyRole) -> usize {
@@ -101,6 +105,57 @@ pub fn public(directory: &Path, role: KeyRole) -> Result<PublicKey> {
 pub fn read_public(path: &Path) -> Result<PublicKey> {
     let text = fs::read(path).map_err(Error::io("reading", path))?;
     serde_json::from_slice(&text).map_err(|error| Error::Key { path: path.into(), reason: error.to_string() })
+}
+
+/// Where a directory of keys has the one that signs kernels and their modules: private key and certificate in one PEM file.
+pub fn kernel_path(directory: &Path) -> PathBuf {
+    directory.join("kernel.pem")
+}
+
+/// The name of a development certificate begins so.
+const DEVELOPMENT_NAME: &str = "Aegis OS kernels, development";
+
+/// Makes the key that signs kernels and modules, with a certificate of its own for `days`. OpenSSL makes it: firmware, shim
+/// and the kernel read X.509.
+pub fn generate_kernel(directory: &Path, development: bool, days: u32) -> Result<PathBuf> {
+    fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
+    let path = kernel_path(directory);
+    if path.exists() {
+        return Err(Error::KeysExist(path));
+    }
+    let openssl = host::find("openssl", "openssl")?;
+    let work = tempfile::tempdir_in(directory).map_err(Error::io("creating a directory in", directory))?;
+    let (key, certificate) = (work.path().join("key.pem"), work.path().join("certificate.pem"));
+    let name = if development { DEVELOPMENT_NAME } else { "Aegis OS kernels" };
+    let mut command = Command::new(openssl);
+    command.args(["req", "-new", "-x509", "-newkey", "rsa:2048", "-sha256", "-nodes", "-batch"]);
+    command.arg("-days").arg(days.to_string()).arg("-subj").arg(format!("/CN={name}/"));
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "keyUsage=digitalSignature"]);
+    command.args(["-addext", "extendedKeyUsage=codeSigning"]);
+    command.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+    host::output(&mut command, "making a key for kernels")?;
+    let read = |path: &Path| fs::read(path).map_err(Error::io("reading", path));
+    let pem = [read(&key)?, read(&certificate)?].concat();
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.write(true).create_new(true).mode(0o600).open(&path).map_err(Error::io("creating", &path))?;
+    file.write_all(&pem).and_then(|()| file.sync_all()).map_err(Error::io("writing", &path))?;
+    Ok(path)
+}
+
+/// The key that signs kernels and modules; a release build refuses that of a development set.
+pub fn kernel(directory: &Path, release: bool) -> Result<PathBuf> {
+    let path = kernel_path(directory);
+    if !path.exists() {
+        return Err(Error::NoKernelKey(path));
+    }
+    let mut command = Command::new(host::find("openssl", "openssl")?);
+    command.args(["x509", "-noout", "-subject", "-checkend", "0", "-in"]).arg(&path);
+    let subject = host::output(&mut command, "reading the certificate of the key for kernels")?;
+    if release && String::from_utf8_lossy(&subject).contains(DEVELOPMENT_NAME) {
+        return Err(Error::Key { path, reason: "it is a development key, and this is a release".into() });
+    }
+    Ok(path)
 }
 
 /// A key pair that may sign now.

@@ -25,6 +25,12 @@ pub enum Use {
     Tools,
     /// Unpacked for its kernel and modules.
     Kernel,
+    /// Unpacked for the compiler and what else builds a kernel.
+    Toolchain,
+    /// Unpacked for the kernel's source and Debian's configuration of it.
+    Source,
+    /// Unpacked for the program that judges how hardened a kernel's configuration is.
+    Checker,
 }
 
 /// A package of exact content.
@@ -55,8 +61,9 @@ pub struct Package {
 pub struct Lock {
     /// Always [`Lock::FORMAT`].
     pub format: u32,
-    /// The edition.
-    pub edition: Edition,
+    /// The edition; none for what all editions' kernels are built with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<Edition>,
     /// The Debian release.
     pub suite: String,
     /// Date of the newest archive index that was used, Unix time: the date of everything built from it.
@@ -88,7 +95,7 @@ impl Lock {
     }
 
     /// Reads a lock file for an edition and request.
-    pub fn read(path: &Path, edition: Edition, request: Digest) -> Result<Self> {
+    pub fn read(path: &Path, edition: Option<Edition>, request: Digest) -> Result<Self> {
         if !path.exists() {
             return Err(Error::NoLock(path.to_owned()));
         }
@@ -99,7 +106,9 @@ impl Lock {
             return Err(bad(format!("format {} is unknown, expected {}", lock.format, Self::FORMAT)));
         }
         if lock.edition != edition {
-            return Err(bad(format!("it is for edition {}, not {edition}", lock.edition)));
+            let name =
+                |edition: Option<Edition>| edition.map_or("none".into(), |edition| edition.to_string());
+            return Err(bad(format!("it is for edition {}, not {}", name(lock.edition), name(edition))));
         }
         if lock.request != request {
             return Err(bad("the edition's package list was changed since".into()));
@@ -179,7 +188,7 @@ mod tests {
         let request = packages[0].sha256;
         let lock = Lock {
             format: Lock::FORMAT,
-            edition: Edition::Server,
+            edition: Some(Edition::Server),
             suite: "trixie".into(),
             epoch: 7,
             request,
@@ -187,8 +196,8 @@ mod tests {
         };
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), lock.to_text()).unwrap();
-        assert_eq!(Lock::read(file.path(), Edition::Server, request).unwrap(), lock);
-        let message = Lock::read(file.path(), Edition::Basic, request).unwrap_err().to_string();
+        assert_eq!(Lock::read(file.path(), Some(Edition::Server), request).unwrap(), lock);
+        let message = Lock::read(file.path(), Some(Edition::Basic), request).unwrap_err().to_string();
         assert!(message.ends_with("it is for edition server, not basic"), "{message}");
     }
 }

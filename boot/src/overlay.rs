@@ -6,6 +6,8 @@ use std::{fs, path::Path};
 use aegis_core::{edition::Edition, version::Version};
 use aegis_editions::{Spec, licensing::Licensing, spec::Desktop};
 
+use aegis_kernel_configs::contract;
+
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
@@ -32,6 +34,10 @@ pub fn layer(
     tree(&kernel.modules(), &format!("usr/lib/modules/{}", kernel.release), &mut layer)?;
     // Links into a source tree that the image does not have.
     layer.retain(|path, _| !path.ends_with("/build") && !path.ends_with("/source"));
+    let contract = kernel.root.join(contract::PATH);
+    if contract.is_file() {
+        layer.insert(contract::PATH.into(), Node::File { source: contract, mode: 0o644 });
+    }
     for name in &spec.overlays {
         tree(&workspace.join(DIRECTORY).join(name), "", &mut layer)?;
     }

@@ -19,15 +19,19 @@ use crate::{
     cache::Cache,
     error::{Error, Result},
     esp, host, image, initramfs, iso,
-    kernel::Kernel,
+    kernel::{
+        Kernel,
+        own::{LAYERS, OwnKernel},
+        workshop::Origin,
+    },
     keys::{self, Signer},
     loader,
-    lock::{self, Lock},
+    lock::{self, Lock, Use},
     overlay, programs,
     progress::Progress,
     ranges, release, rootfs,
     sources::{self, Source},
-    store::{self, PackageRequest, Store},
+    store::{self, PackageRequest, Store, Wanted},
     tools::{self, Tools},
 };
 
@@ -61,6 +65,18 @@ pub struct Request {
     pub security_mirror: Option<String>,
     /// How the image is made.
     pub image: image::Options,
+    /// The kernel.
+    pub kernel: KernelChoice,
+}
+
+/// Which kernel a medium has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum KernelChoice {
+    /// Debian's, signed by Debian
+    #[default]
+    Debian,
+    /// The edition's own, from kernel-configs, signed by our key
+    Edition,
 }
 
 /// What a build left.
@@ -83,10 +99,17 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     let init = programs::built(&request.binaries, programs::INIT)?;
     let cache = Cache::new(request.cache.clone());
     let store = Store::open(&cache)?;
-    let packages = package_request(&request.spec);
+    let packages = package_request(&request.spec, request.kernel);
+    let own = own_kernel(&cache, request, progress)?;
 
     progress.stage("resolve");
-    let (lock, sources) = resolve(request, &store, &packages)?;
+    let origin = Packages {
+        locked: request.locked.as_deref(),
+        offline: request.offline,
+        mirror: request.mirror.as_deref(),
+        security_mirror: request.security_mirror.as_deref(),
+    };
+    let (lock, sources) = resolve(&store, &packages, &origin)?;
     progress.done(false, &format!("{} packages", lock.packages.len()));
 
     progress.stage("packages");
@@ -99,7 +122,10 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
     progress.done(cached, &format!("of Debian {}", lock.suite));
 
     progress.stage("kernel");
-    let (kernel, cached) = Kernel::prepare(&cache, &store, &lock, &tools)?;
+    let (kernel, cached) = match &own {
+        Some(own) => own.unpack(&cache, &tools)?,
+        None => Kernel::prepare(&cache, &store, &lock, &tools)?,
+    };
     progress.done(cached, &kernel.release);
 
     progress.stage("initramfs");
@@ -136,30 +162,71 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
 }
 
 /// What an edition asks of the archives.
-pub fn package_request(spec: &Spec) -> PackageRequest {
+pub fn package_request(spec: &Spec, kernel: KernelChoice) -> PackageRequest {
+    let tools = tools::PACKAGES.iter().map(|name| (*name).to_owned()).collect();
+    let mut wanted = vec![
+        Wanted { uses: Use::Rootfs, names: spec.packages.clone(), only: &[] },
+        Wanted { uses: Use::Tools, names: tools, only: &[] },
+    ];
+    if kernel == KernelChoice::Debian {
+        let names = vec![spec.kernel.package.clone()];
+        wanted.push(Wanted { uses: Use::Kernel, names, only: &["linux-image-"] });
+    }
     PackageRequest {
-        edition: spec.id,
+        edition: Some(spec.id),
         components: spec.components.clone(),
         architectures: spec.architectures.clone(),
-        rootfs: spec.packages.clone(),
-        tools: tools::PACKAGES.iter().map(|name| (*name).to_owned()).collect(),
-        kernel: spec.kernel.package.clone(),
+        suites: Vec::new(),
+        wanted,
     }
 }
 
-fn resolve(request: &Request, store: &Store, packages: &PackageRequest) -> Result<(Lock, Vec<Source>)> {
-    let sources = sources::detect(request.mirror.as_deref(), request.security_mirror.as_deref());
-    let edition = packages.edition;
-    if let Some(path) = &request.locked {
-        let lock = Lock::read(path, edition, packages.digest())?;
-        // Offline, no source is asked for anything.
-        return Ok((lock, if request.offline { Vec::new() } else { sources? }));
+/// Where the packages of a build come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Packages<'a> {
+    /// Build exactly what this lock says.
+    pub locked: Option<&'a Path>,
+    /// Use no network.
+    pub offline: bool,
+    /// Package sources in place of the machine's own.
+    pub mirror: Option<&'a str>,
+    /// Security updates for `mirror`.
+    pub security_mirror: Option<&'a str>,
+}
+
+/// The edition's own kernel, built or found built, when the request wants it.
+fn own_kernel(cache: &Cache, request: &Request, progress: &mut Progress) -> Result<Option<OwnKernel>> {
+    if request.kernel == KernelChoice::Debian {
+        return Ok(None);
     }
-    if request.offline {
-        return Ok((Lock::read(&store.last_resolved(packages), edition, packages.digest())?, Vec::new()));
+    let origin = Origin {
+        offline: request.offline,
+        mirror: request.mirror.clone(),
+        security_mirror: request.security_mirror.clone(),
+        ..Origin::default()
+    };
+    let layers = request.workspace.join(LAYERS);
+    let key = keys::kernel(&request.keys, request.release)?;
+    OwnKernel::make(cache, &origin, &layers, &request.spec, &key, progress).map(Some)
+}
+
+/// The lock to build from, and where its packages can be had; offline, no source is asked for anything.
+pub fn resolve(
+    store: &Store,
+    request: &PackageRequest,
+    options: &Packages<'_>,
+) -> Result<(Lock, Vec<Source>)> {
+    let sources = sources::detect(options.mirror, options.security_mirror);
+    let (edition, digest) = (request.edition, request.digest());
+    if let Some(path) = options.locked {
+        let lock = Lock::read(path, edition, digest)?;
+        return Ok((lock, if options.offline { Vec::new() } else { sources? }));
+    }
+    if options.offline {
+        return Ok((Lock::read(&store.last_resolved(request), edition, digest)?, Vec::new()));
     }
     let sources = sources?;
-    Ok((store.resolve(packages, &sources)?, sources))
+    Ok((store.resolve(request, &sources)?, sources))
 }
 
 /// The key that licenses of this release are signed with.
@@ -203,7 +270,7 @@ fn medium(
         kernel: parts.kernel.release.clone(),
         image: parts.description.clone(),
         files: release::describe_tree(&tree)?,
-        inputs: release::inputs(lock, &program_digests(&request.binaries)?),
+        inputs: release::inputs(lock, &program_digests(&request.binaries)?, parts.kernel),
     };
     // The loader's files carry the id, so the id names everything but them.
     manifest.id = release::medium_id(&manifest);

@@ -40,6 +40,7 @@ pub const INIT: Program = Program { name: "aegis-init", linkage: Linkage::Static
 /// What an image carries in `/usr/bin`.
 pub const IMAGE: &[Program] = &[
     Program { name: "aegis-installer", linkage: Linkage::Dynamic },
+    Program { name: "aegis-kernel", linkage: Linkage::Static },
     Program { name: "aegis-license", linkage: Linkage::Static },
 ];
 

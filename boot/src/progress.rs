@@ -64,6 +64,27 @@ impl Progress {
         }
     }
 
+    /// The stage has done `done` files; how many there will be is known when it was done before.
+    pub fn files(&mut self, done: u64, expected: Option<u64>) {
+        let now = Instant::now();
+        if self.printed.is_some_and(|last| now - last < Duration::from_millis(250)) {
+            return;
+        }
+        self.printed = Some(now);
+        let seconds = (now - self.started).as_secs_f64().max(0.001);
+        let rate = done as f64 / seconds;
+        let left = expected.map(|all| (all.saturating_sub(done) as f64 / rate.max(0.01)).round());
+        if self.json {
+            self.event(json!({
+                "event": "files", "stage": self.stage, "files": done, "expected": expected,
+                "rate": rate.round(), "eta": left,
+            }));
+        } else if self.terminal {
+            let left = left.map_or(String::new(), |left| format!("  {} min left", (left / 60.0).ceil()));
+            eprint!("\r\x1b[K[{}/{}] {} {done} files  {rate:.0}/s{left}", self.index, self.total, self.stage);
+        }
+    }
+
     /// The stage is complete; `detail` says what came out of it.
     pub fn done(&mut self, cached: bool, detail: &str) {
         let seconds = self.started.elapsed().as_secs_f64();

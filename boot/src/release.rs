@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::{
     date,
     error::{Error, Result},
+    kernel::Kernel,
     keys::Signer,
     lock::{Lock, Use},
     store,
@@ -74,10 +75,11 @@ pub fn names_in(directory: &Path) -> Result<Vec<String>> {
 }
 
 /// Digests of what a build was made from.
-pub fn inputs(lock: &Lock, binaries: &[(&str, Digest)]) -> BTreeMap<String, String> {
+pub fn inputs(lock: &Lock, binaries: &[(&str, Digest)], kernel: &Kernel) -> BTreeMap<String, String> {
     let mut inputs = BTreeMap::from([
         ("lock".into(), Sha256::of(lock.to_text().as_bytes()).to_string()),
         ("suite".into(), lock.suite.clone()),
+        ("kernel".into(), kernel.key.to_string()),
     ]);
     for (name, digest) in binaries {
         inputs.insert(format!("program/{name}"), digest.to_string());

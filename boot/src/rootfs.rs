@@ -22,7 +22,8 @@ const DPKG_OPTIONS: [&str; 5] = [
 
 /// Makes `base.tar`, or finds it made. The second value is true when it was found.
 pub fn make(cache: &Cache, store: &Store, lock: &Lock, request: &PackageRequest) -> Result<(PathBuf, bool)> {
-    let mut key = Key::new("base").with(lock.epoch.to_le_bytes()).with(request.rootfs.join(" "));
+    let names: Vec<&str> = request.names(Use::Rootfs).collect();
+    let mut key = Key::new("base").with(lock.epoch.to_le_bytes()).with(names.join(" "));
     for text in DPKG_OPTIONS.iter().copied().chain(request.architectures.iter().map(String::as_str)) {
         key = key.with(text);
     }
@@ -39,7 +40,7 @@ pub fn make(cache: &Cache, store: &Store, lock: &Lock, request: &PackageRequest)
         command.env("SOURCE_DATE_EPOCH", lock.epoch.to_string()).env("TMPDIR", work.path());
         command.args(["--mode=auto", "--variant=essential", "--format=tar"]);
         command.arg(format!("--architectures={}", request.architectures.join(",")));
-        command.arg(format!("--include={}", request.rootfs.join(",")));
+        command.arg(format!("--include={}", names.join(",")));
         command.arg("--aptopt=APT::Install-Recommends \"false\"");
         command.args(DPKG_OPTIONS.iter().map(|option| format!("--dpkgopt={option}")));
         command.arg(SUITE).arg(result);

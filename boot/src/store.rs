@@ -21,27 +21,46 @@ use crate::{
     host,
     lock::{self, Lock, Package, Use},
     progress::Progress,
-    sources::{KEYRING, SUITE, Source},
+    sources::{Archive, KEYRING, SUITE, Source},
 };
 
-/// What an edition asks of the archives.
+/// What is asked of the archives.
 #[derive(Clone, Debug)]
 pub struct PackageRequest {
-    /// The edition.
-    pub edition: Edition,
+    /// The edition; none for what all editions' kernels are built with.
+    pub edition: Option<Edition>,
     /// `main`, `contrib`…
     pub components: Vec<String>,
     /// `amd64` first.
     pub architectures: Vec<String>,
-    /// Packages of the root file system.
-    pub rootfs: Vec<String>,
-    /// Packages whose content the builder uses.
-    pub tools: Vec<String>,
-    /// The kernel's metapackage.
-    pub kernel: String,
+    /// Suites beside the product's own, for packages that name them.
+    pub suites: Vec<String>,
+    /// Packages for each use.
+    pub wanted: Vec<Wanted>,
+}
+
+/// Packages for one use.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What they are for.
+    pub uses: Use,
+    /// Their names; `name/suite` takes one of another suite.
+    pub names: Vec<String>,
+    /// Of everything that apt finds necessary, only packages of names that begin so: what is unpacked and not installed
+    /// needs nothing of the rest. Empty for all.
+    pub only: &'static [&'static str],
 }
 
 impl PackageRequest {
+    /// The packages that are named for a use.
+    pub fn names(&self, uses: Use) -> impl Iterator<Item = &str> {
+        self.wanted
+            .iter()
+            .filter(move |wanted| wanted.uses == uses)
+            .flat_map(|wanted| &wanted.names)
+            .map(String::as_str)
+    }
+
     /// Names the request in a lock.
     pub fn digest(&self) -> Digest {
         Sha256::of(format!("{self:?}{SUITE}").as_bytes())
@@ -77,11 +96,10 @@ impl Store {
             .arg("-oAPT::Update::Error-Mode=any")
             .arg("update")
             .run("updating the package indexes")?;
-        let mut packages = self.ask(&config, sources, Use::Rootfs, &request.rootfs, true)?;
-        packages.extend(self.ask(&config, sources, Use::Tools, &request.tools, false)?);
-        let kernel = self.ask(&config, sources, Use::Kernel, std::slice::from_ref(&request.kernel), false)?;
-        // The kernel is unpacked, not installed: what its maintainer scripts would need is not wanted.
-        packages.extend(kernel.into_iter().filter(|package| package.name.starts_with("linux-image-")));
+        let mut packages = Vec::new();
+        for wanted in &request.wanted {
+            packages.extend(self.ask(&config, sources, wanted)?);
+        }
         let lock = Lock {
             format: Lock::FORMAT,
             edition: request.edition,
@@ -95,23 +113,22 @@ impl Store {
         Ok(lock)
     }
 
-    fn ask(
-        &self,
-        config: &Path,
-        sources: &[Source],
-        wanted: Use,
-        names: &[String],
-        essential: bool,
-    ) -> Result<Vec<Package>> {
+    fn ask(&self, config: &Path, sources: &[Source], wanted: &Wanted) -> Result<Vec<Package>> {
         let mut command = apt(config, "apt-get");
         command.0.args(["-o", "Acquire::ForceHash=SHA256", "install", "--print-uris", "-qq", "-y"]);
-        command.0.args(essential.then_some("?essential")).args(names);
+        // Debian recommends the configuration of a kernel's source beside it.
+        command.0.args((wanted.uses == Use::Source).then_some("-oAPT::Install-Recommends=true"));
+        command.0.args((wanted.uses == Use::Rootfs).then_some("?essential")).args(&wanted.names);
         let output = command.run("resolving packages").map_err(|error| match error {
             Error::Tool { output, .. } => Error::MissingPackage(reasons(&output)),
             other => other,
         })?;
         let text = String::from_utf8_lossy(&output);
-        Ok(text.lines().filter_map(|line| lock::parse_uri_line(line, sources, wanted)).collect())
+        let packages = text.lines().filter_map(|line| lock::parse_uri_line(line, sources, wanted.uses));
+        let named = |package: &Package| {
+            wanted.only.is_empty() || wanted.only.iter().any(|start| package.name.starts_with(start))
+        };
+        Ok(packages.filter(named).collect())
     }
 
     /// Gets every package of a lock that the store lacks.
@@ -246,7 +263,9 @@ impl Store {
         if !Path::new(KEYRING).exists() {
             return Err(Error::MissingTool { program: KEYRING, package: "debian-archive-keyring" });
         }
-        let root = self.apt.join(request.components.join("+") + "-" + &request.architectures.join("+"));
+        let names = [&request.components, &request.architectures, &request.suites];
+        let names = names.map(|names| names.join("+"));
+        let root = self.apt.join(names.join("-").trim_end_matches('-'));
         for directory in ["etc", "cache/archives/partial"] {
             let path = root.join(directory);
             fs::create_dir_all(&path).map_err(Error::io("creating", path))?;
@@ -264,20 +283,28 @@ impl Store {
 }
 
 fn stanzas(request: &PackageRequest, sources: &[Source]) -> String {
-    sources.iter().fold(String::new(), |mut text, source| {
-        let suites = match source.archive {
-            crate::sources::Archive::Debian => format!("{SUITE} {SUITE}-updates"),
-            crate::sources::Archive::Security => format!("{SUITE}-security"),
-        };
-        let components = request.components.join(" ");
+    let mut text = String::new();
+    let components = request.components.join(" ");
+    let mut stanza = |uri: &str, suites: &str, more: &str| {
         write!(
             text,
-            "Types: deb\nURIs: {}\nSuites: {suites}\nComponents: {components}\nSigned-By: {KEYRING}\n\n",
-            source.uri
+            "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: {components}\nSigned-By: {KEYRING}\n{more}\n"
         )
         .ok();
-        text
-    })
+    };
+    for source in sources {
+        match source.archive {
+            Archive::Security => stanza(&source.uri, &format!("{SUITE}-security"), ""),
+            Archive::Debian => {
+                stanza(&source.uri, &format!("{SUITE} {SUITE}-updates"), "");
+                // Nothing of these suites enters an image, and a mirror may be weeks late with them.
+                for suite in &request.suites {
+                    stanza(&source.uri, suite, "Check-Valid-Until: no\n");
+                }
+            }
+        }
+    }
+    text
 }
 
 fn configuration(root: &Path, state: &Path, request: &PackageRequest) -> String {
@@ -289,7 +316,8 @@ fn configuration(root: &Path, state: &Path, request: &PackageRequest) -> String 
          Dir::Etc::parts \"/dev/null\";\nDir::Etc::main \"/dev/null\";\nDir::Etc::preferences \"/dev/null\";\n\
          Dir::Etc::preferencesparts \"/dev/null\";\nAPT::Architecture \"amd64\";\n\
          APT::Architectures {{ {architectures}}};\nAPT::Install-Recommends \"false\";\n\
-         Acquire::Languages \"none\";\nAPT::Sandbox::User \"\";\nAcquire::Retries \"3\";\n"
+         Acquire::Languages \"none\";\nAPT::Sandbox::User \"\";\nAcquire::Retries \"3\";\n\
+         APT::Default-Release \"/^{SUITE}(|-updates|-security)$/\";\n"
     )
 }
 

@@ -61,10 +61,16 @@ impl Tools {
 
 /// Unpacks packages over each other.
 pub fn unpack<'l>(store: &Store, packages: impl Iterator<Item = &'l Package>, root: &Path) -> Result<()> {
+    let files: Vec<PathBuf> = packages.map(|package| store.path(&package.sha256)).collect();
+    unpack_files(files.iter().map(PathBuf::as_path), root)
+}
+
+/// Unpacks package files over each other.
+pub fn unpack_files<'p>(files: impl Iterator<Item = &'p Path>, root: &Path) -> Result<()> {
     fs::create_dir_all(root).map_err(Error::io("creating", root))?;
-    for package in packages {
+    for file in files {
         let mut command = Command::new("dpkg-deb");
-        command.arg("--extract").arg(store.path(&package.sha256)).arg(root);
+        command.arg("--extract").arg(file).arg(root);
         host::output(&mut command, "unpacking a package")?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod contract;
 pub mod dotconfig;
 mod error;
 pub mod kconfig;
@@ -13,6 +14,7 @@ pub mod merge;
 pub mod version;
 
 pub use check::check;
+pub use contract::Contract;
 pub use dotconfig::{DotConfig, Value};
 pub use error::{Error, Location, Problem};
 pub use layer::Layer;

@@ -66,10 +66,10 @@ impl Bench {
     pub fn open(workspace: &Path, target: &Path, cache_directory: &Path) -> Result<Self, Error> {
         let spec = Spec::load(Edition::Server)
             .map_err(|error| Error::Build(aegis_boot::error::Error::Spec(error)))?;
-        let packages = pipeline::package_request(&spec);
+        let packages = pipeline::package_request(&spec, KernelChoice::Debian);
         let cache = Cache::new(cache_directory.to_path_buf());
         let store = Store::open(&cache)?;
-        let lock = Lock::read(&store.last_resolved(&packages), spec.id, packages.digest())?;
+        let lock = Lock::read(&store.last_resolved(&packages), Some(spec.id), packages.digest())?;
         let (tools, _) = Tools::prepare(&cache, &store, &lock)?;
         let (kernel, _) = Kernel::prepare(&cache, &store, &lock, &tools)?;
         let work = workspace.join("target/aegis/bench");

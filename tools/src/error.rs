@@ -59,6 +59,17 @@ pub enum Error {
     },
     /// The machine has too few parts with a name of their own.
     TooFewParts(usize),
+    /// The image promises nothing of its kernel: it has Debian's.
+    NoContract(PathBuf),
+    /// The contract is not one that this program reads.
+    Contract {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The running kernel does not tell its configuration.
+    NoConfiguration(PathBuf),
     /// The system gave no random numbers.
     Random,
 }
@@ -89,6 +100,19 @@ impl fmt::Display for Error {
             }
             Self::TooFewParts(known) => {
                 write!(f, "only {known} parts of this machine have a name of their own; 4 are needed")
+            }
+            Self::NoContract(path) => {
+                write!(f, "this system promises nothing of its kernel: there is no {}", path.display())
+            }
+            Self::Contract { path, reason } => {
+                write!(f, "the contract {} cannot be used: {reason}", path.display())
+            }
+            Self::NoConfiguration(path) => {
+                write!(
+                    f,
+                    "the running kernel does not tell its configuration: there is no {}",
+                    path.display()
+                )
             }
             Self::Random => f.write_str("the system has no random numbers to give"),
         }
@@ -132,6 +156,11 @@ impl Hint for Error {
             Self::TooFewParts(_) => {
                 "run it with sudo, or ask for a license that is not bound to a machine".into()
             }
+            Self::NoContract(_) => "nothing needs to be done: the kernel is Debian's".into(),
+            Self::Contract { .. } => {
+                "start the system as it was installed; its image is damaged or newer".into()
+            }
+            Self::NoConfiguration(_) => "start the kernel that came with this system".into(),
             Self::Random => "try again when the machine has run for a moment".into(),
         })
     }

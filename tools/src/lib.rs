@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod kernel;
 pub mod license;
 pub mod system;
 
