@@ -23,18 +23,24 @@ use crate::{
 /// Which modules enter the archive; see the comments in the file.
 const MODULES: &str = include_str!("../../initramfs/modules.list");
 
-/// Makes `initrd.img`, or finds it made.
+/// Makes `initrd.img`, or finds it made. `drivers` is the map from devices to symbols; Debian's kernel has none.
 pub fn make(
     cache: &Cache,
     tools: &Tools,
     kernel: &Kernel,
     init: &Path,
     keys: &[PublicKey],
+    drivers: Option<&Path>,
 ) -> Result<(PathBuf, bool)> {
     let keys = serde_json::to_string_pretty(keys).unwrap_or_default();
-    let key = Key::new("initramfs").with(kernel.key.0).with_file(init)?.with(&keys).with(MODULES);
+    let drivers = drivers
+        .map(|path| fs::read(path).map_err(Error::io("reading", path)))
+        .transpose()?
+        .unwrap_or_default();
+    let key =
+        Key::new("initramfs").with(kernel.key.0).with_file(init)?.with(&keys).with(MODULES).with(&drivers);
     cache.stage("initramfs", key, |result| {
-        let archive = archive(tools, kernel, init, &keys)?;
+        let archive = archive(tools, kernel, init, &keys, &drivers)?;
         let mut command = tools.command("usr/bin/zstd");
         command.args(["-19", "--quiet", "--stdout", "-"]);
         let write = |pipe: &mut dyn Write| pipe.write_all(&archive).map_err(Error::io("writing to", "zstd"));
@@ -43,7 +49,7 @@ pub fn make(
     })
 }
 
-fn archive(tools: &Tools, kernel: &Kernel, init: &Path, keys: &str) -> Result<Vec<u8>> {
+fn archive(tools: &Tools, kernel: &Kernel, init: &Path, keys: &str, drivers: &[u8]) -> Result<Vec<u8>> {
     let selection = Selection::read(kernel)?;
     let directory = format!("lib/modules/{}", kernel.release);
     let mut cpio = Cpio::default();
@@ -51,6 +57,9 @@ fn archive(tools: &Tools, kernel: &Kernel, init: &Path, keys: &str) -> Result<Ve
     cpio.file("aegis/keys.json", keys.as_bytes(), 0o644);
     cpio.file("aegis/release", format!("{}\n", kernel.release).as_bytes(), 0o644);
     cpio.file("aegis/modules.load", selection.load.as_bytes(), 0o644);
+    if !drivers.is_empty() {
+        cpio.file("aegis/drivers.alias", drivers, 0o644);
+    }
     cpio.file(&format!("{directory}/modules.dep"), selection.dep().as_bytes(), 0o644);
     cpio.file(&format!("{directory}/modules.alias"), selection.aliases(kernel)?.as_bytes(), 0o644);
     for (name, bytes) in unpacked(tools, kernel, selection.paths())? {

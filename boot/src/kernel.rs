@@ -3,6 +3,7 @@
 pub mod build;
 pub mod configure;
 mod debian;
+pub mod driver_map;
 pub mod embedded;
 pub mod hardening;
 pub mod judged;

@@ -29,6 +29,8 @@ pub enum Use {
     Toolchain,
     /// Unpacked for the kernel's source and Debian's configuration of it.
     Source,
+    /// Unpacked to know what Debian's own kernel of the same source has.
+    Reference,
     /// Unpacked for the program that judges how hardened a kernel's configuration is.
     Checker,
 }

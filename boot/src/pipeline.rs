@@ -130,7 +130,14 @@ pub fn build(request: &Request, progress: &mut Progress) -> Result<Built> {
 
     progress.stage("initramfs");
     let ring = [signer.public().clone(), license_key(request)?];
-    let (initramfs, cached) = initramfs::make(&cache, &tools, &kernel, &init, &ring)?;
+    let (initramfs, cached) = initramfs::make(
+        &cache,
+        &tools,
+        &kernel,
+        &init,
+        &ring,
+        own.as_ref().map(|own| own.drivers.as_path()),
+    )?;
     progress.done(cached, &size(&initramfs)?);
 
     progress.stage("rootfs");

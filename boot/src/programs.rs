@@ -180,7 +180,7 @@ mod tests {
         };
         Lock {
             format: Lock::FORMAT,
-            edition: Edition::Server,
+            edition: Some(Edition::Server),
             suite: "trixie".into(),
             epoch: 0,
             request: Hex([0; 32]),

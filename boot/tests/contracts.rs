@@ -167,7 +167,7 @@ fn lock(place: &Place) -> String {
         edition: Some(Edition::Server),
         suite: "trixie".into(),
         epoch: 1_700_000_000,
-        request: pipeline::package_request(&spec, KernelChoice::Debian).digest(),
+        request: pipeline::package_request(&spec, pipeline::KernelChoice::Debian).digest(),
         packages: vec![Package {
             name: "gone".into(),
             version: "1:2.3-4".into(),
@@ -211,9 +211,10 @@ fn a_changed_package_list_makes_a_lock_stale() {
     place.prepare("1");
     let path = lock(&place);
     let text = fs::read_to_string(&path).unwrap();
-    let digest = pipeline::package_request(&Spec::load(Edition::Server).unwrap(), KernelChoice::Debian)
-        .digest()
-        .to_string();
+    let digest =
+        pipeline::package_request(&Spec::load(Edition::Server).unwrap(), pipeline::KernelChoice::Debian)
+            .digest()
+            .to_string();
     fs::write(&path, text.replace(&digest, &"0".repeat(64))).unwrap();
     refused(&place.run_build(&["--locked", &path]), 1, &["the edition's package list was changed since"]);
 }

@@ -1,6 +1,6 @@
 //! The menu after a failure, on every console.
 
-use std::{path::Path, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use aegis_core::{
     cmdline::{OnFailure, Target},
@@ -13,6 +13,7 @@ use crate::{
     contents, drivers,
     error::Error,
     log,
+    modules::alias::Aliases,
     search::{self, Seen, Verdict},
     sys::process::{self, End},
 };
@@ -20,6 +21,8 @@ use crate::{
 const REBOOT_AFTER: Duration = Duration::from_secs(10);
 /// How long to wait for a key before the list of consoles is read again: one may come up late.
 const KEY_LIMIT: Duration = Duration::from_secs(5);
+/// The map from devices to the symbols of their drivers; an archive for Debian's kernel has none.
+const SYMBOLS: &str = "/aegis/drivers.alias";
 /// More of them would push the reason off the screen.
 const DRIVERLESS_SHOWN: usize = 8;
 
@@ -80,13 +83,14 @@ pub(crate) fn report_failure(error: &Error, seen: &Seen) {
     // For any other failure, a driver is not the reason.
     let is_missing = matches!(error, Error::NotFound { .. } | Error::NoDataPartition { .. });
     let driverless = if is_missing { drivers::without_driver(Path::new("/sys")) } else { Vec::new() };
-    let details = details(seen, &driverless);
+    let symbols = fs::read_to_string(SYMBOLS).map(|text| Aliases::parse(&text)).unwrap_or_default();
+    let details = details(seen, &driverless, &symbols);
     details.lines().for_each(log::debug);
     consoles.write(&details);
 }
 
 /// The devices that were looked at, and devices on the way to a disk that have no driver.
-fn details(seen: &Seen, driverless: &[String]) -> String {
+fn details(seen: &Seen, driverless: &[String], symbols: &Aliases) -> String {
     let mut text = String::from("\n");
     if !seen.is_empty() {
         text.push_str("block devices:\n");
@@ -101,6 +105,10 @@ fn details(seen: &Seen, driverless: &[String]) -> String {
     }
     for modalias in driverless.iter().take(DRIVERLESS_SHOWN) {
         text.push_str(&format!("  {modalias}\n"));
+        // `module/CONFIG_SYMBOL`
+        for (module, symbol) in symbols.modules_for(modalias).filter_map(|driver| driver.split_once('/')) {
+            text.push_str(&format!("    its driver is {module}, which the kernel has with {symbol}\n"));
+        }
     }
     text
 }
@@ -185,6 +193,15 @@ mod tests {
                 assert_eq!(shown, choice(key, other).is_some());
             }
         }
+    }
+
+    #[test]
+    fn a_device_without_a_driver_names_the_symbol_that_is_missing() {
+        let symbols = Aliases::parse("alias pci:v0000103Cd*sv* hpsa/CONFIG_SCSI_HPSA\n");
+        let device = "pci:v0000103Cd00003220sv0000103C".to_string();
+        let text = details(&Seen::new(), &[device, "pci:v0000FFFFd0001sv0".to_string()], &symbols);
+        assert!(text.contains("hpsa, which the kernel has with CONFIG_SCSI_HPSA\n"), "{text}");
+        assert_eq!(text.matches("CONFIG_").count(), 1);
     }
 
     #[test]

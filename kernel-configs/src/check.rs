@@ -133,7 +133,7 @@ impl Finding {
                 None => "correct the name, or write `since V` for a symbol of a newer kernel".into(),
             },
             Self::TwoWinners { symbols: [first, _], .. } => {
-                format!("keep one; the lower layer's is CONFIG_{first}")
+                format!("keep one, and replace the other: CONFIG_{first}=n  # override: why")
             }
             Self::Unanswered { symbol, .. } => {
                 format!("ask for a value in a layer, or write: default CONFIG_{symbol}  # why")

@@ -127,9 +127,16 @@ impl Tree {
     pub fn similar(&self, name: &str) -> Vec<&str> {
         let distance = |other: &&str| {
             let apart = distance(name, other);
+            // A symbol that was renamed usually keeps its name as a part.
             let longer = other.starts_with(&format!("{name}_")) || other.ends_with(&format!("_{name}"));
             let shorter = name.starts_with(&format!("{other}_")) || name.ends_with(&format!("_{other}"));
-            let near = if longer || shorter { 2 } else { apart };
+            let near = if longer {
+                0
+            } else if shorter {
+                2
+            } else {
+                apart
+            };
             (near <= 2 && other.len() > 2).then_some(near)
         };
         let mut found: Vec<(usize, &str)> =

@@ -12,7 +12,7 @@ use aegis_boot::{
     cache::Cache,
     kernel::Kernel,
     lock::Lock,
-    pipeline,
+    pipeline::{self, KernelChoice},
     store::{PackageRequest, Store},
     tools::Tools,
 };

@@ -12,6 +12,7 @@ mod harness;
 mod hotplug;
 mod install;
 mod installed;
+mod kernel;
 mod license;
 mod live;
 mod power;

@@ -20,21 +20,25 @@ const CONTRACT: &str = r#"{
 
 fn write(root: &Path, name: &str, bytes: &[u8]) {
     let path = root.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
+    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory can be made");
+    fs::write(path, bytes).expect("a file can be written");
 }
 
 fn config(root: &Path, text: &str) {
     write(root, "proc/config.gz", b"");
-    let mut file = GzEncoder::new(File::create(root.join("proc/config.gz")).unwrap(), Compression::fast());
-    file.write_all(text.as_bytes()).unwrap();
-    file.finish().unwrap();
+    let mut file = GzEncoder::new(
+        File::create(root.join("proc/config.gz")).expect("a file can be made"),
+        Compression::fast(),
+    );
+    file.write_all(text.as_bytes()).expect("a file can be written");
+    file.finish().expect("a file can be written");
 }
 
 fn run(root: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-kernel"));
-    let Output { status, stdout, stderr } = command.arg("--root").arg(root).args(args).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let Output { status, stdout, stderr } =
+        command.arg("--root").arg(root).args(args).output().expect("the program can be started");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (status.code(), text(stdout), text(stderr))
 }
 

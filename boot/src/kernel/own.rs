@@ -15,7 +15,7 @@ use crate::{
     kernel::{
         Kernel,
         build::{self, Built, Order},
-        embedded,
+        driver_map, embedded,
         judged::Judge,
         workshop::{self, Origin, Workshop},
     },
@@ -36,6 +36,8 @@ pub struct OwnKernel {
     pub built: Built,
     /// What is promised of it.
     pub contract: Contract,
+    /// The map from devices to symbols.
+    pub drivers: PathBuf,
 }
 
 impl OwnKernel {
@@ -63,7 +65,7 @@ impl OwnKernel {
         let order = Order { spec, configured: &configured, contract: &contract, key };
         let (built, cached) = build::build(cache, &workshop, &order, progress)?;
         progress.done(cached, &built.record.to_string());
-        Ok(Self { built, contract })
+        Ok(Self { built, contract, drivers: driver_map::make(cache, &workshop)? })
     }
 
     /// Unpacks it for a medium. What the kernel image itself carries must be what the contract promises, and what aegis-init

@@ -211,13 +211,14 @@ fn read(path: &Path) -> Result<String> {
 
 fn request(series: Series) -> PackageRequest {
     let mut suites = vec![CHECKER_SUITE.to_owned()];
-    let source = match series {
-        Series::Stable => "linux-source".to_owned(),
+    let from = match series {
+        Series::Stable => String::new(),
         Series::Backports => {
             suites.push(format!("{SUITE}-backports"));
-            format!("linux-source/{SUITE}-backports")
+            format!("/{SUITE}-backports")
         }
     };
+    let (source, reference) = (format!("linux-source{from}"), format!("linux-image-amd64{from}"));
     let checker = format!("{CHECKER}/{CHECKER_SUITE}");
     PackageRequest {
         edition: None,
@@ -231,6 +232,7 @@ fn request(series: Series) -> PackageRequest {
                 only: &[],
             },
             Wanted { uses: Use::Source, names: vec![source], only: &["linux-source-", "linux-config-"] },
+            Wanted { uses: Use::Reference, names: vec![reference], only: &["linux-image-"] },
             Wanted { uses: Use::Checker, names: vec![checker], only: &[CHECKER] },
         ],
     }

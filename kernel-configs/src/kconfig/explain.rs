@@ -10,10 +10,13 @@ use super::{
     Kind, Tree,
     expr::{Expr, Op, Truth},
 };
-use crate::{DotConfig, Value};
+use crate::{DotConfig, Value, check::Facts};
 
 /// How many symbols a proposal may reach through; what needs more is for a person to think about.
 const DEEPEST: usize = 6;
+
+/// Selectors that are listed; whoever wants to turn off more of them wants something else.
+const LISTED: usize = 8;
 
 /// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,10 +98,17 @@ impl Asker<'_> {
     /// Why it is on although it should be off, or built in although a module is wanted.
     fn why_set(self, symbol: &str, why: &mut Why) {
         let selecting = self.selecting(symbol);
-        for (by, place) in &selecting {
+        for (by, place) in selecting.iter().take(LISTED) {
             why.reasons.push(format!("CONFIG_{by}={} selects it ({place})", self.config.get(by)));
-            why.proposal.push((by.clone(), Value::No));
         }
+        if selecting.len() > LISTED {
+            why.reasons.push(format!(
+                "{} more select it, so that no few lines turn it off",
+                selecting.len() - LISTED
+            ));
+            return;
+        }
+        why.proposal.extend(selecting.iter().map(|(by, _)| (by.clone(), Value::No)));
         if selecting.is_empty() {
             let places = self.places(symbol);
             why.reasons.push(if self.prompts(symbol) == Some(Truth::No) {
@@ -141,7 +151,9 @@ impl Asker<'_> {
 
     /// Why it is off although it should be on.
     fn why_unset(self, symbol: &str, need: Truth, why: &mut Why) {
-        self.choice(symbol, why);
+        if let (Some(winner), Some((_, prompt))) = (self.winner(symbol), Facts::choice(self.tree, symbol)) {
+            why.reasons.push(format!("`{prompt}` is a choice, and CONFIG_{winner} is its winner"));
+        }
         if self.prompts(symbol).is_none() {
             why.reasons
                 .push(format!("it has no prompt ({}): only other symbols turn it on", self.places(symbol)));
@@ -165,21 +177,21 @@ impl Asker<'_> {
         }
         if let Some(lines) = self.turn_on(symbol, need, &mut BTreeSet::new(), 0) {
             if self.holds_with(symbol, need, &lines) {
-                why.proposal = lines;
+                // Both members of a choice asked for would leave it to the order of the lines.
+                why.proposal =
+                    self.winner(symbol).map(|winner| (winner.to_owned(), Value::No)).into_iter().collect();
+                why.proposal.extend(lines);
             }
         } else {
             why.reasons.push("no few lines give it; read the places that are named".into());
         }
     }
 
-    fn choice(self, symbol: &str, why: &mut Why) {
-        let definitions = self.tree.symbol(symbol).map(|one| one.definitions.as_slice()).unwrap_or_default();
-        let choice = definitions.iter().find_map(|one| self.tree.choices().get(one.choice?));
-        let Some(choice) = choice else { return };
-        let winner = choice.members.iter().find(|member| *self.config.get(member) == Value::Yes);
-        if let Some(winner) = winner {
-            why.reasons.push(format!("`{}` is a choice, and CONFIG_{winner} is its winner", choice.prompt));
-        }
+    /// The member that won the choice of a symbol.
+    fn winner(&self, symbol: &str) -> Option<&str> {
+        let (number, _) = Facts::choice(self.tree, symbol)?;
+        let members = &self.tree.choices().get(number)?.members;
+        members.iter().find(|member| *self.config.get(member) == Value::Yes).map(String::as_str)
     }
 
     /// The parts of a condition that are not worth enough, one clause each.
@@ -393,7 +405,13 @@ mod tests {
             ),
             ("CONFIG_HIDDEN=y", "HIDDEN", "n", "nobody is asked for it here", &["EXPERT=y", "HIDDEN=n"]),
             ("CONFIG_NEW=y", "OLD", "y", "BROKEN is no symbol of this kernel", &[]),
-            ("CONFIG_SLOW=y", "FAST", "y", "`Speed` is a choice, and CONFIG_SLOW is its winner", &["FAST=y"]),
+            (
+                "CONFIG_SLOW=y",
+                "FAST",
+                "y",
+                "`Speed` is a choice, and CONFIG_SLOW is its winner",
+                &["SLOW=n", "FAST=y"],
+            ),
             ("CONFIG_COUNT=64", "COUNT", "1024", "allows 2 to 512; wanted is 1024", &["COUNT=1024"]),
             ("", "EITHER", "y", "it depends on CARD || NET", &["NET=y", "EITHER=y"]),
         ];

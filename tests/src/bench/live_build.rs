@@ -8,6 +8,7 @@ use std::{
 };
 
 use aegis_boot::{
+    lock::Use,
     overlay, programs,
     sources::{self, Archive, SUITE},
 };
@@ -52,7 +53,8 @@ impl LiveBuild {
     /// The package list and the overlays of the edition, and our programs.
     fn lay_out(&self, bench: &Bench) -> Result<(), Error> {
         let list = self.directory.join("config/package-lists/aegis.list.chroot");
-        fs::write(&list, bench.packages.rootfs.join("\n") + "\n").map_err(Error::io("write", &list))?;
+        let names: Vec<&str> = bench.packages.names(Use::Rootfs).collect();
+        fs::write(&list, names.join("\n") + "\n").map_err(Error::io("write", &list))?;
         let includes = self.includes();
         for name in &bench.spec.overlays {
             let source = bench.workspace.join(overlay::DIRECTORY).join(name).join(".");

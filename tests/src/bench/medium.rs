@@ -91,7 +91,7 @@ impl Medium {
         crate::iso::make(&tree, LABEL, &iso, &[])?;
         let ring = [signer.public().clone()];
         let init = programs::path(&bench.binaries, programs::INIT);
-        let (archive, _) = initramfs::make(&bench.cache, &bench.tools, &bench.kernel, &init, &ring)?;
+        let (archive, _) = initramfs::make(&bench.cache, &bench.tools, &bench.kernel, &init, &ring, None)?;
         Ok(Self { iso, initramfs: archive, parameters: format!("aegis.medium={}", manifest.id) })
     }
 

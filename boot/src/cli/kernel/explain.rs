@@ -54,6 +54,15 @@ pub(super) fn run(text: &str, edition: &str, common: Common, json: bool) -> Resu
     why.proposal.iter().for_each(|(name, value)| say!("  CONFIG_{name}={value}  # why"));
     say!("\nwith them:");
     effects.iter().for_each(print);
+    let own = effects
+        .iter()
+        .find(|effect| effect.edition == spec.id.id())
+        .and_then(|effect| effect.changes.as_ref());
+    let after = own.and_then(|changes| changes.iter().find(|(name, ..)| *name == symbol));
+    if after.is_none_or(|(_, _, after)| !wanted.same(after)) {
+        let found = after.map_or_else(|| configured.config.get(&symbol), |(_, _, after)| after);
+        say!("\nbut the kernel does not take it: CONFIG_{symbol} would be {found}");
+    }
     Ok(())
 }
 

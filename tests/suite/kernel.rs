@@ -1,0 +1,216 @@
+//! Kernel configurations: every request is proven, and every way to lose one is found.
+//!
+//! What builds and starts kernels takes an hour; it is marked as ignored and runs in `make test-all`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use aegis_tests::{
+    TestResult, host,
+    host::patience,
+    vm::{Bus, Drive, Firmware, Machine},
+};
+
+use crate::live;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+fn aegis(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(root().join("target/release/aegis"));
+    let output = command.current_dir(root()).args(arguments).output().expect("aegis can be started");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A copy of the layers, to spoil.
+fn layers() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a directory can be made");
+        for entry in fs::read_dir(from).expect("the layers can be read").flatten() {
+            let (source, target) = (entry.path(), to.join(entry.file_name()));
+            if source.is_dir() {
+                copy(&source, &target);
+            } else {
+                fs::copy(&source, &target).expect("a file can be copied");
+            }
+        }
+    }
+    let place = tempfile::tempdir().expect("a directory can be made");
+    copy(&root().join("kernel-configs"), place.path());
+    place
+}
+
+fn append(layers: &Path, lines: &str) {
+    let path = layers.join("edition/server.config");
+    let text = fs::read_to_string(&path).expect("the layer is there");
+    fs::write(path, text + "\n" + lines).expect("the layer can be written");
+}
+
+fn check_server(layers: &Path) -> (Option<i32>, String) {
+    let layers = layers.display().to_string();
+    let (code, out, err) = aegis(&["kernel", "check", "--edition", "server", "--layers", &layers]);
+    (code, out + &err)
+}
+
+#[test]
+fn every_edition_has_every_symbol_that_it_asks_for() {
+    let (code, out, err) = aegis(&["kernel", "check", "--all", "--json"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let events = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let checked: Vec<_> = events.filter(|event| event["event"] == "checked").collect();
+    assert_eq!(checked.len(), 7, "{out}");
+    for event in checked {
+        let judged = &event["judged"];
+        assert!(judged["requests"].as_u64() > Some(500) && judged["requests"] == judged["kept"], "{event}");
+    }
+}
+
+/// Each line loses its request in another way; what is said of it, or of what it takes with it.
+const PLANTED: [(&str, &str); 24] = [
+    ("CONFIG_NTSYNC=m # of a newer kernel", "CONFIG_NTSYNC=m became n"),
+    ("CONFIG_KVM_AMD_SEVV=y # mistyped", "no CONFIG_KVM_AMD_SEVV; it has KVM_AMD_SEV"),
+    ("CONFIG_X86_X32=n # the name of an older kernel", "no CONFIG_X86_X32; it has X86_X32_ABI"),
+    ("CONFIG_SND_HDA_INTEL=m # its subsystem is off", "CONFIG_SND_HDA_INTEL=m became n"),
+    ("CONFIG_EXT4_DEBUG=m # a bool as a module", "CONFIG_EXT4_DEBUG=m became n"),
+    ("CONFIG_HZ_1000=y # another member of a choice", "`Timer frequency` allows one"),
+    ("CONFIG_LOG_BUF_SHIFT=99 # outside of its range", "CONFIG_LOG_BUF_SHIFT=99 became 25"),
+    ("CONFIG_CRC32=n # others select it", "CONFIG_CRC32=n became y"),
+    ("CONFIG_64BIT=n # override: the architecture decides", "CONFIG_64BIT=n became y"),
+    ("CONFIG_CC_IS_CLANG=y # the compiler decides", "CONFIG_CC_IS_CLANG=y became n"),
+    ("CONFIG_INFINIBAND_MTHCA=m # its subsystem is off", "CONFIG_INFINIBAND_MTHCA=m became n"),
+    ("CONFIG_M486=y # of 32 bits", "CONFIG_M486=y became n"),
+    ("CONFIG_BT_HCIBTUSB=m # its subsystem is off", "CONFIG_BT_HCIBTUSB=m became n"),
+    ("CONFIG_IWLWIFI=m # its subsystem is off", "CONFIG_IWLWIFI=m became n"),
+    ("CONFIG_PHYSICAL_ALIGN=0x123 # no multiple", "CONFIG_PHYSICAL_ALIGN=0x123 became 0x200000"),
+    ("CONFIG_NR_CPUS=0x40 # a hexadecimal number for a decimal one", "CONFIG_NR_CPUS=0x40 became"),
+    ("CONFIG_DAX=m # override: what others need built in", "CONFIG_DAX=m became y"),
+    ("CONFIG_USB=m # override: a parent as a module", "CONFIG_USB_XHCI_PCI=y became m"),
+    ("", "CONFIG_USB_STORAGE=y became m"),
+    ("", "CONFIG_USB_UAS=y became m"),
+    (
+        "CONFIG_VIRTIO_BLK=m # override, unchecked until 6.12.1: over",
+        "the escape for CONFIG_VIRTIO_BLK ended",
+    ),
+    ("CONFIG_GENERIC_CPU3=y # a symbol of other trees", "this kernel has no CONFIG_GENERIC_CPU3"),
+    ("CONFIG_DRM_PANEL=m # a bool that nobody is asked for", "CONFIG_DRM_PANEL=m became"),
+    ("", "nobody answers CONFIG_BOOT_CONFIG_FORCE"),
+];
+
+#[test]
+fn every_planted_loss_is_found_and_explained() {
+    let place = layers();
+    let lines: Vec<&str> = PLANTED.iter().map(|(line, _)| *line).collect();
+    append(place.path(), &lines.join("\n"));
+    let base = place.path().join("base.config");
+    let text = fs::read_to_string(&base).expect("the layer is there");
+    let kept: Vec<&str> = text.lines().filter(|line| !line.contains("BOOT_CONFIG_FORCE")).collect();
+    fs::write(base, kept.join("\n")).expect("the layer can be written");
+    let (code, said) = check_server(place.path());
+    assert_eq!(code, Some(1), "{said}");
+    for (line, words) in PLANTED {
+        assert!(said.contains(words), "{line}: {said}");
+    }
+    // Each says what to do.
+    let findings =
+        said.lines().filter(|line| line.starts_with("  ") && !line.trim_start().starts_with("next:")).count();
+    let next = said.lines().filter(|line| line.trim_start().starts_with("next:")).count();
+    assert!(findings >= PLANTED.len() && next >= findings, "{said}");
+}
+
+/// What layers may not say, each with the file and line.
+const CONTRADICTIONS: [(&str, &str); 7] = [
+    ("CONFIG_VIRTIO_NET=m", "the line does not say why"),
+    ("# CONFIG_VIRTIO_NET is not set", "is a comment here"),
+    (
+        "CONFIG_SQUASHFS=m # without the word",
+        "CONFIG_SQUASHFS=m contradicts y of kernel-configs/feature/live.config",
+    ),
+    ("CONFIG_NEVER_ASKED=y # override: nothing", "replaces nothing"),
+    ("CONFIG_VIRTIO_NET=m # unchecked: for ever", "an escape without an end"),
+    ("CONFIG_VIRTIO_NET=maybe # no value", "`maybe` is no value"),
+    ("CONFIG_CRC64=y # twice\nCONFIG_CRC64=y # twice", "CONFIG_CRC64 is asked for in line"),
+];
+
+#[test]
+fn layers_that_contradict_themselves_are_refused_by_file_and_line() {
+    for (lines, words) in CONTRADICTIONS {
+        let place = layers();
+        append(place.path(), lines);
+        let (code, said) = check_server(place.path());
+        assert!(code == Some(1) && said.contains(words), "{lines}: {said}");
+        assert!(
+            said.contains("kernel-configs/edition/server.config:") && said.contains("next:"),
+            "{lines}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_lines_that_give_it() {
+    let explain = |request: &str| {
+        let (code, out, err) = aegis(&["kernel", "explain", request, "--edition", "server"]);
+        assert_eq!(code, Some(0), "{err}");
+        out
+    };
+    let said = explain("INFINIBAND_MTHCA=m");
+    assert!(
+        said.contains("depends on") && said.contains("CONFIG_INFINIBAND=m") && said.contains("gamer"),
+        "{said}"
+    );
+    let said = explain("SQUASHFS=m");
+    assert!(said.contains("kernel-configs/feature/live.config"), "{said}");
+    let (code, _, err) = aegis(&["kernel", "explain", "A B", "--edition", "server"]);
+    assert!(code == Some(1) && err.contains("next:"), "{err}");
+}
+
+/// The medium with the edition's own kernel.
+fn own_medium(edition: &str) -> PathBuf {
+    let out = format!("target/aegis/own-kernel/{edition}");
+    let build = ["iso", "build", "--edition", edition, "--kernel", "edition", "--out", &out];
+    let (code, _, err) = aegis(&build);
+    assert_eq!(code, Some(0), "{err}");
+    let entries = fs::read_dir(root().join(out)).expect("the medium was built").flatten();
+    let iso =
+        entries.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|kind| kind == "iso"));
+    iso.expect("the medium was built")
+}
+
+#[test]
+#[ignore = "a kernel is built for an hour; make test-all"]
+fn the_server_s_own_kernel_starts_and_keeps_its_promises() -> TestResult {
+    let iso = own_medium("server");
+    for (name, firmware, bus) in [
+        ("own-kernel-cd", Firmware::Bios, Bus::Cdrom),
+        ("own-kernel-stick", Firmware::Uefi, Bus::UsbStick),
+        ("own-kernel-nvme", Firmware::Uefi, Bus::Nvme),
+        ("own-kernel-virtio", Firmware::Bios, Bus::Virtio),
+    ] {
+        let medium = Drive::medium(iso.clone(), bus).bootable();
+        let mut vm = Machine::new(name).firmware(firmware).memory_mib(1024).drive(medium).start()?;
+        vm.serial.expect("check this medium, then start", patience(180))?;
+        live::reach_installer(&mut vm)?;
+        let mut shell = live::root_shell(&mut vm)?;
+        assert!(shell.run("uname -r")?.ends_with("-aegis-server"));
+        assert!(shell.run("aegis-kernel check")?.contains("are kept"));
+        vm.cut_power()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_that_is_not_there_is_no_reason_to_build_half_a_medium() {
+    let place = tempfile::tempdir().expect("a directory can be made");
+    let keys = place.path().display().to_string();
+    let (code, out, err) =
+        aegis(&["kernel", "build", "--edition", "server", "--keys", &keys, "--out", &keys]);
+    assert!(
+        code == Some(1) && err.contains("there is no key for kernels") && err.contains("aegis kernel key"),
+        "{out}{err}"
+    );
+    assert!(host::iso("server").is_ok());
+}
