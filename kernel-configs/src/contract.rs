@@ -76,7 +76,7 @@ impl Contract {
                 .collect(),
             builtin: Vec::new(),
             hardening,
-            floor: merged.floor,
+            floor: merged.floor.map(|floor| floor.fulfilled),
         }
     }
 

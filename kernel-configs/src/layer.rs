@@ -2,7 +2,7 @@
 //!
 //! Format, see kernel-configs/README.md: `CONFIG_X=value  # rule: reason`, where a rule is none, `override`,
 //! `or y`, `since V`, `until V` or `unchecked until V`, several separated by commas; `accept CONFIG_X  # reason`;
-//! `default CONFIG_X  # reason`; `floor N`.
+//! `default CONFIG_X  # reason`; `floor N`; `floor N others accepted`.
 
 use std::{fs, path::Path};
 
@@ -19,8 +19,17 @@ pub struct Layer {
     pub accepted: Vec<Note>,
     /// New symbols whose default in the kernel's Kconfig files is right.
     pub defaults: Vec<Note>,
-    /// The least number of the hardening checker's wishes that must be fulfilled.
-    pub floor: Option<u16>,
+    /// What is promised of the hardening.
+    pub floor: Option<Floor>,
+}
+
+/// What an edition promises of its hardening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// The least number of the hardening checker's wishes that are fulfilled.
+    pub fulfilled: u16,
+    /// Every other wish is accepted with a reason.
+    pub others_accepted: bool,
 }
 
 /// One line that asks for a value.
@@ -104,14 +113,8 @@ impl Layer {
         if line.is_empty() || line.starts_with('#') {
             return not_set(line);
         }
-        if let Some(count) = line.strip_prefix("floor ") {
-            let count = count.split('#').next().unwrap_or_default().trim();
-            self.floor = Some(
-                count
-                    .parse()
-                    .ok()
-                    .ok_or((format!("`{count}` is no number of checks"), "write: floor 165"))?,
-            );
+        if let Some(rest) = line.strip_prefix("floor ") {
+            self.floor = Some(floor(rest.split('#').next().unwrap_or_default().trim())?);
             return Ok(());
         }
         for (word, notes) in [("accept ", &mut self.accepted), ("default ", &mut self.defaults)] {
@@ -137,6 +140,15 @@ impl Layer {
         };
         self.requests.iter().enumerate().filter_map(again).collect()
     }
+}
+
+fn floor(text: &str) -> Result<Floor, (String, &'static str)> {
+    let (count, others_accepted) =
+        text.strip_suffix("others accepted").map_or((text, false), |count| (count, true));
+    let fulfilled = count.trim().parse().ok();
+    let wrong =
+        || (format!("`{text}` is no number of checks"), "write: floor 165, or: floor 165 others accepted");
+    Ok(Floor { fulfilled: fulfilled.ok_or_else(wrong)?, others_accepted })
 }
 
 /// A comment; but `# CONFIG_X is not set`, which other tools read as a value, would be lost here.
@@ -248,14 +260,14 @@ mod tests {
         assert!(g.applies_to(version("6.14.9")) && !g.applies_to(version("6.15")));
         assert_eq!(d.rules.unchecked_until, Some(version("6.18")));
         assert_eq!((layer.accepted[0].symbol.as_str(), layer.defaults[0].symbol.as_str()), ("E", "F"));
-        assert_eq!(layer.floor, Some(165));
+        assert_eq!(layer.floor, Some(Floor { fulfilled: 165, others_accepted: false }));
         assert_eq!(b.at.to_string(), "kernel-configs/feature/x.config:4");
     }
 
     #[test]
     fn every_wrong_line_is_named() {
         let text = "CONFIG_A=y\nCONFIG_B=yes # w\nFOO=y # w\nCONFIG_C # w\n# CONFIG_D is not set\n\
-                    CONFIG_E=y # unchecked: forever\nCONFIG_F=y # since six: w\naccept CONFIG_G\nfloor many\n\
+                    CONFIG_E=y # unchecked: forever\nCONFIG_F=y # since six: w\naccept CONFIG_G\nfloor many others accepted\n\
                     CONFIG_H=y # w\nCONFIG_H=m # w\nCONFIG_I=y # unchecked until 6.18:\n";
         let found = problems(text);
         let lines: Vec<&str> = found.iter().filter_map(|line| line.split(':').nth(1)).collect();

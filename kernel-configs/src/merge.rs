@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Error, KernelVersion, Layer, Problem, dotconfig,
-    layer::{Note, Request},
+    layer::{Floor, Note, Request},
 };
 
 /// What an edition asks of a kernel, and where each request comes from.
@@ -19,7 +19,7 @@ pub struct Merged {
     /// New symbols whose default is right.
     pub defaults: BTreeMap<String, Note>,
     /// The floor of the highest layer that has one.
-    pub floor: Option<u16>,
+    pub floor: Option<Floor>,
 }
 
 /// Merges layers in their order for a kernel. Different values of two layers need `override` in the higher one, and an

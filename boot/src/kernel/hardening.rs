@@ -1,6 +1,7 @@
 //! How hardened a configuration is, by kernel-hardening-checker, and which of its wishes are not followed for a reason.
 //!
-//! Its verdicts are advice: an edition has a floor of wishes that it fulfils, and an `accept` line for each that it does not.
+//! Its verdicts are advice: an edition has a floor of wishes that it fulfils, and a hardened one an `accept` line for each that
+//! it does not.
 
 use std::{collections::BTreeSet, fs};
 
@@ -22,7 +23,8 @@ pub struct Score {
     pub of: usize,
     /// The least that the layers promise.
     pub floor: Option<u16>,
-    /// Wishes that are neither fulfilled nor accepted, and what was found.
+    /// Wishes that are neither fulfilled nor accepted, and what was found; none where the floor does
+    /// not say `others accepted`.
     pub open: Vec<(String, String)>,
 }
 
@@ -36,9 +38,9 @@ struct Verdict {
 }
 
 impl Score {
-    /// As many wishes are fulfilled as the layers promise, and with a floor every other one has its reason.
+    /// As many wishes are fulfilled as the layers promise, and every other one has its reason where layers give reasons.
     pub fn holds(&self) -> bool {
-        self.floor.is_none_or(|floor| self.fulfilled >= usize::from(floor) && self.open.is_empty())
+        self.floor.is_none_or(|floor| self.fulfilled >= usize::from(floor)) && self.open.is_empty()
     }
 }
 
@@ -59,11 +61,12 @@ pub fn judge(workshop: &Workshop, merged: &Merged, config: &DotConfig, text: &st
         output: error.to_string(),
     })?;
     let accepted: BTreeSet<&str> = merged.accepted.keys().map(String::as_str).collect();
+    let explained = merged.floor.is_some_and(|floor| floor.others_accepted);
     let failed = verdicts.iter().filter(|verdict| !verdict.check_result_bool);
     let open = failed.filter_map(|verdict| {
         let symbol = verdict.option_name.strip_prefix("CONFIG_").unwrap_or(&verdict.option_name);
         let found = config.get(symbol);
-        (!accepted.contains(symbol)).then(|| {
+        (explained && !accepted.contains(symbol)).then(|| {
             let Verdict { desired_val, check_result, .. } = verdict;
             (symbol.to_owned(), format!("wanted {desired_val}, is {found}: {check_result}"))
         })
@@ -71,7 +74,7 @@ pub fn judge(workshop: &Workshop, merged: &Merged, config: &DotConfig, text: &st
     Ok(Score {
         fulfilled: verdicts.iter().filter(|verdict| verdict.check_result_bool).count(),
         of: verdicts.len(),
-        floor: merged.floor,
+        floor: merged.floor.map(|floor| floor.fulfilled),
         open: open.collect(),
     })
 }

@@ -57,8 +57,7 @@ impl Judged {
         let below = floor.filter(|floor| *fulfilled < usize::from(*floor));
         let below =
             below.map(|floor| format!("hardening: {fulfilled} wishes are fulfilled, the floor is {floor}"));
-        let open = open.iter().filter(|_| floor.is_some());
-        below.into_iter().chain(open.map(|(symbol, what)| {
+        below.into_iter().chain(open.iter().map(|(symbol, what)| {
             format!("hardening: CONFIG_{symbol}: {what}\n    next: follow it, or write: accept CONFIG_{symbol}  # why")
         }))
     }
