@@ -111,7 +111,11 @@ impl Cache {
             .map_err(Error::io("creating a directory in", &directory))?;
         let result = temporary.path().join("result");
         make(&result)?;
-        fs::rename(&result, &path).map_err(Error::io("renaming", &result))?;
+        match fs::rename(&result, &path) {
+            // Another build made the same in the meantime.
+            Err(_) if path.exists() => return Ok((path, true)),
+            renamed => renamed.map_err(Error::io("renaming", &result))?,
+        }
         prune(&directory, keep);
         Ok((path, false))
     }

@@ -91,6 +91,10 @@ impl Store {
 
     /// Asks apt for every package of the request, with the newest indexes that can be had.
     pub fn resolve(&self, request: &PackageRequest, sources: &[Source]) -> Result<Lock> {
+        // apt refuses a second one beside it; a build waits.
+        let lock = self.apt.join("lock");
+        let alone = fs::File::create(&lock).and_then(|file| file.lock().map(|()| file));
+        let alone = alone.map_err(Error::io("locking", lock))?;
         let config = self.configure(request, sources)?;
         apt(&config, "apt-get")
             .arg("-oAPT::Update::Error-Mode=any")
@@ -108,6 +112,7 @@ impl Store {
             request: request.digest(),
             packages: lock::merge(packages),
         };
+        drop(alone);
         let path = self.last_resolved(request);
         fs::write(&path, lock.to_text()).map_err(Error::io("writing", path))?;
         Ok(lock)

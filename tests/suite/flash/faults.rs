@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use aegis_tests::{
     Error, Failure, TestResult, disk,
-    host::patience,
     qmp::Qmp,
     vm::{Bus, Drive, Machine, Vm},
 };
