@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use aegis_tests::{
@@ -25,6 +26,13 @@ fn aegis(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command.current_dir(root()).args(arguments).output().expect("aegis can be started");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Resolves and unpacks once what the tests of this file ask; they need no network then.
+fn prepared() {
+    static ONCE: OnceLock<(Option<i32>, String, String)> = OnceLock::new();
+    let (code, out, err) = ONCE.get_or_init(|| aegis(&["kernel", "check", "--edition", "server"]));
+    assert_eq!(*code, Some(0), "{out}{err}");
 }
 
 /// A copy of the layers, to spoil.
@@ -52,14 +60,17 @@ fn append(layers: &Path, lines: &str) {
 }
 
 fn check_server(layers: &Path) -> (Option<i32>, String) {
+    prepared();
     let layers = layers.display().to_string();
-    let (code, out, err) = aegis(&["kernel", "check", "--edition", "server", "--layers", &layers]);
+    let (code, out, err) =
+        aegis(&["kernel", "check", "--edition", "server", "--layers", &layers, "--offline"]);
     (code, out + &err)
 }
 
 #[test]
 fn every_edition_has_every_symbol_that_it_asks_for() {
-    let (code, out, err) = aegis(&["kernel", "check", "--all", "--json"]);
+    prepared();
+    let (code, out, err) = aegis(&["kernel", "check", "--all", "--json", "--offline"]);
     assert_eq!(code, Some(0), "{out}{err}");
     let events = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let checked: Vec<_> = events.filter(|event| event["event"] == "checked").collect();
@@ -152,8 +163,9 @@ fn layers_that_contradict_themselves_are_refused_by_file_and_line() {
 
 #[test]
 fn what_is_missing_is_named_with_the_lines_that_give_it() {
+    prepared();
     let explain = |request: &str| {
-        let (code, out, err) = aegis(&["kernel", "explain", request, "--edition", "server"]);
+        let (code, out, err) = aegis(&["kernel", "explain", request, "--edition", "server", "--offline"]);
         assert_eq!(code, Some(0), "{err}");
         out
     };

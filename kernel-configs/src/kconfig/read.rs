@@ -189,7 +189,7 @@ impl Reader<'_> {
     fn of_block(&mut self, first: &str, rest: &str) -> Result<(), Wrong> {
         let Some(block) = self.blocks.last_mut() else { return Ok(()) };
         match first {
-            "depends" => block.depends = block.depends.clone().and(expr(on(rest)?)?),
+            "depends" => block.depends = block.depends.clone().and(depends(rest)?),
             "visible" => {
                 let condition = rest.strip_prefix("if").ok_or("`visible` without `if`")?;
                 block.visible = block.visible.clone().and(expr(condition)?);
@@ -217,7 +217,7 @@ impl Reader<'_> {
             "int" => kind = Some(Kind::Int),
             "hex" => kind = Some(Kind::Hex),
             "prompt" => {}
-            "depends" => definition.depends = definition.depends.clone().and(expr(on(rest)?)?),
+            "depends" => definition.depends = definition.depends.clone().and(depends(rest)?),
             "select" => {
                 let (target, condition) = conditional(rest);
                 let condition = definition.depends.clone().and(condition?);
@@ -271,6 +271,16 @@ fn on(rest: &str) -> Result<&str, Wrong> {
     rest.strip_prefix("on").ok_or(Wrong::Here("`depends` without `on`"))
 }
 
+/// `on EXPR`, and since 7.0 `on EXPR if EXPR`, which asks for the first only where the second holds.
+fn depends(rest: &str) -> Result<Expr, Wrong> {
+    let (needed, condition) = conditional(on(rest)?);
+    let (needed, condition) = (expr(needed)?, condition?);
+    if condition == Expr::yes() {
+        return Ok(needed);
+    }
+    Ok(Expr::Or(Box::new(Expr::Not(Box::new(condition))), Box::new(needed)))
+}
+
 /// `X if EXPR`: X, and the expression.
 fn conditional(text: &str) -> (&str, Result<Expr, Wrong>) {
     let split = text.split_once(" if ").or_else(|| text.split_once("\tif "));
@@ -293,7 +303,7 @@ mod tests {
 
     const TEXT: &str = "mainmenu \"x\"\nCC := $(shell,gcc)\nsource \"arch/$(SRCARCH)/Kconfig\"\nif NET\nmenu \"m\"\n\
         \tdepends on PCI\n\tvisible if EXPERT\nconfig A\n\ttristate \"a\" if B\n\tdepends on C || D\n\tselect S if T\n\
-        \thelp\n\t  config NOT\nconfig NUMBER\n\tint \"n\"\n\trange 1 0x10 if B\nconfig HIDDEN\n\tdef_bool y\nendmenu\nendif\n\
+        \thelp\n\t  config NOT\nconfig NUMBER\n\tint \"n\"\n\trange 1 0x10 if B\nconfig HIDDEN\n\tdef_bool y\n\tdepends on E if F\nendmenu\nendif\n\
         choice\n\tprompt \"Timer frequency\"\n\tdefault HZ_250\nconfig HZ_100\n\tbool \"100\"\nconfig HZ_250\n\tbool \"250\"\nendchoice\n";
 
     #[test]
@@ -312,6 +322,10 @@ mod tests {
             ("A", "NET && PCI && (C || D) && T".into())
         );
         assert!(tree.symbol("HIDDEN").unwrap().definitions[0].prompt.is_none());
+        assert_eq!(
+            tree.symbol("HIDDEN").unwrap().definitions[0].depends.to_string(),
+            "NET && PCI && (!F || E)"
+        );
         assert_eq!(tree.symbol("NUMBER").unwrap().definitions[0].ranges[0].1, "0x10");
         assert_eq!(tree.choices()[0].members, ["HZ_100", "HZ_250"]);
         assert!(tree.symbol("X86").is_some() && tree.symbol("NOT").is_none());
