@@ -129,7 +129,7 @@ impl Finding {
         match self {
             Self::Lost { symbol, .. } => format!("aegis kernel explain {symbol} names what is missing"),
             Self::Unknown { similar, .. } => match similar.first() {
-                Some(name) => format!("write CONFIG_{name}, or `since V` for a symbol of a newer kernel"),
+                Some(name) => format!("write CONFIG_{name}, or `since V` or `until V` for one of other kernels"),
                 None => "correct the name, or write `since V` for a symbol of a newer kernel".into(),
             },
             Self::TwoWinners { symbols: [first, _], .. } => {
