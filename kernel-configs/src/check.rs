@@ -129,8 +129,10 @@ impl Finding {
         match self {
             Self::Lost { symbol, .. } => format!("aegis kernel explain {symbol} names what is missing"),
             Self::Unknown { similar, .. } => match similar.first() {
-                Some(name) => format!("write CONFIG_{name}, or `since V` or `until V` for one of other kernels"),
-                None => "correct the name, or write `since V` for a symbol of a newer kernel".into(),
+                Some(name) => {
+                    format!("write CONFIG_{name}, or `since V` or `until V` for one of other kernels")
+                }
+                None => "correct the name, or write `since V` or `until V` for one of other kernels".into(),
             },
             Self::TwoWinners { symbols: [first, _], .. } => {
                 format!("keep one, and replace the other: CONFIG_{first}=n  # override: why")
