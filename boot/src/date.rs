@@ -25,6 +25,13 @@ pub fn rfc822(time: u64) -> String {
     format!("{weekday}, {day:02} {} {year} {h:02}:{m:02}:{s:02} UTC", MONTHS[month - 1])
 }
 
+/// `2026-09-12 07:55:41`, in UTC, as `faketime` reads it.
+pub fn clock(time: u64) -> String {
+    let (year, month, day) = civil(time / 86_400);
+    let (h, m, s) = (time / 3600 % 24, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{s:02}")
+}
+
 /// Year, month and day of a number of days since 1970-01-01.
 pub fn civil(days: u64) -> (u64, usize, u64) {
     let z = days + 719_468;
@@ -51,5 +58,6 @@ mod tests {
             assert_eq!(parse_rfc822(text), Some(time));
             assert_eq!(rfc822(time), text);
         }
+        assert_eq!(clock(1_789_199_741), "2026-09-12 07:55:41");
     }
 }

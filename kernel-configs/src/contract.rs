@@ -1,4 +1,4 @@
-//! What a release promises of its kernel: every request of its layers, which drivers are built in, how hardened it is.
+//! What a release promises of its kernel: every request of its layers, how hardened it is.
 //!
 //! The file lies in the image, which the signed manifest of the medium covers. A running kernel is compared with it.
 
@@ -24,8 +24,6 @@ pub struct Contract {
     pub source: String,
     /// What was asked for, by symbol without `CONFIG_`.
     pub requests: BTreeMap<String, Promise>,
-    /// Modules of Debian's kernel that are built into this one, because the boot needs them before any module can be loaded.
-    pub builtin: Vec<String>,
     /// Wishes of the hardening checker that are fulfilled, of how many.
     pub hardening: (usize, usize),
     /// The least number of wishes that must be fulfilled; the layers of some editions have none.
@@ -74,7 +72,6 @@ impl Contract {
             requests: checked
                 .map(|one| (one.symbol.clone(), promise(&one.symbol, one.at.to_string())))
                 .collect(),
-            builtin: Vec::new(),
             hardening,
             floor: merged.floor.map(|floor| floor.fulfilled),
         }

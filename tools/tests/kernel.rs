@@ -10,7 +10,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 
 const CONTRACT: &str = r#"{
-    "format": 1, "edition": "server", "source": "6.12.118", "builtin": [], "hardening": [212, 250], "floor": 170,
+    "format": 1, "edition": "server", "source": "6.12.118", "hardening": [212, 250], "floor": 170,
     "requests": {
         "OVERLAY_FS": {"value": "y", "at": "kernel-configs/feature/live.config:41"},
         "DRM_AMDGPU": {"value": "n", "at": "kernel-configs/hardware/server.config:7"},

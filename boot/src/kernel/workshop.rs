@@ -36,6 +36,7 @@ const TOOLCHAIN: &[&str] = &[
     "coreutils",
     "cpio",
     "dash",
+    "faketime",
     "diffutils",
     "file",
     "findutils",
