@@ -1,0 +1,5 @@
+//! What all answers share: problems, request numbers, headers.
+
+mod problem;
+
+pub use problem::{Code, Problem};

@@ -1,0 +1,12 @@
+//! `aegis-server`: site, accounts, API and downloads of Aegis OS.
+//!
+//! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
+//! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
+
+mod clock;
+mod error;
+pub mod http;
+pub mod store;
+
+pub use clock::Clock;
+pub use error::{Error, Result};
