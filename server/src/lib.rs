@@ -4,9 +4,12 @@
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
 mod clock;
+pub mod downloads;
+pub mod engine;
 mod error;
 pub mod http;
 pub mod store;
+mod sys;
 
 pub use clock::Clock;
 pub use error::{Error, Result};

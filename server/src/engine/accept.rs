@@ -1,0 +1,283 @@
+//! The accept loop and the life of a connection.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use hyper::{Request, Response, body::Incoming, server::conn, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    Bound, Certificates, Connection, Counts, Limits,
+    guard::{Guarded, Pace, Segments},
+};
+use crate::{Error, Result};
+
+/// How long to wait when the system has no more descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer that is there, or on its way.
+pub enum Answer {
+    /// It is there.
+    Now(Response<Body>),
+    /// It is on its way.
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Now(response) => Poll::Ready(Ok(std::mem::take(response))),
+            Self::Later(future) => future.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+/// What answers requests. Each has a [`Connection`] among its extensions.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one.
+    fn call(&self, request: Request<Incoming>) -> Answer;
+}
+
+/// How far the end of the server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// What is being answered is answered.
+    Draining,
+    /// Connections are cut.
+    Closing,
+}
+
+/// Sockets that are served.
+pub struct Server {
+    shared: Arc<Shared>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+struct Shared {
+    service: Arc<dyn Service>,
+    limits: Limits,
+    counts: Arc<Counts>,
+    free: Arc<Semaphore>,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Server {
+    /// A server without sockets.
+    pub fn new(service: Arc<dyn Service>, limits: Limits, counts: Arc<Counts>) -> Self {
+        let free = Arc::new(Semaphore::new(limits.connections));
+        let phase = watch::Sender::new(Phase::Serving);
+        let shared = Shared { service, limits, counts, free, by_address: Mutex::default(), phase };
+        Self { shared: Arc::new(shared), tasks: Vec::new() }
+    }
+
+    /// Serves a socket, with TLS where there are certificates.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn listen(&mut self, bound: Bound, certificates: Option<Arc<Certificates>>) -> Result<()> {
+        let listener = TcpListener::from_std(bound.socket);
+        let listener = listener.map_err(Error::io("listening on", bound.address.to_string()))?;
+        self.tasks.push(tokio::spawn(accept(Arc::clone(&self.shared), listener, certificates)));
+        Ok(())
+    }
+
+    /// Stops accepting, lets what is being answered end, and cuts the rest when the time is over. Returns how many
+    /// connections were cut.
+    pub async fn shut_down(self) -> usize {
+        let Shared { limits, counts, free, phase, .. } = &*self.shared;
+        counts.draining.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+        let _ = phase.send(Phase::Draining);
+        // Every connection holds one permit: all of them can be had when the last has ended.
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        if timeout(limits.drain, free.acquire_many(all)).await.is_ok() {
+            return 0;
+        }
+        let open = limits.connections - free.available_permits();
+        let _ = phase.send(Phase::Closing);
+        let _ = timeout(limits.drain, free.acquire_many(all)).await;
+        open
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, certificates: Option<Arc<Certificates>>) {
+    loop {
+        let Ok(permit) = Arc::clone(&shared.free).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                Counts::add(&shared.counts.accepted);
+                let Some(seat) = Seat::take(&shared, peer, permit) else { continue };
+                tokio::spawn(live(Arc::clone(&shared), stream, peer, certificates.clone(), seat));
+            }
+            // One that ended before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted at the moment");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The place of a connection among all, and among those of its address.
+struct Seat {
+    shared: Arc<Shared>,
+    network: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    fn take(shared: &Arc<Shared>, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Option<Self> {
+        let network = network(peer.ip());
+        let mut seats = shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seats.entry(network).or_default();
+        if *taken >= shared.limits.per_address {
+            Counts::add(&shared.counts.refused);
+            return None;
+        }
+        *taken += 1;
+        Counts::add(&shared.counts.open);
+        Some(Self { shared: Arc::clone(shared), network, _permit: permit })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.counts.open.fetch_sub(1, Ordering::Relaxed);
+        let mut seats = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.network) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into()),
+        four => four,
+    }
+}
+
+async fn live(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+    seat: Seat,
+) {
+    let _seat = seat;
+    let _ = stream.set_nodelay(true);
+    let Limits { idle, slowest, handshake, .. } = shared.limits;
+    let (segments, sent) = (Arc::<Segments>::default(), Arc::<AtomicU64>::default());
+    let guarded = Guarded::new(
+        stream,
+        Arc::clone(&segments),
+        Arc::clone(&sent),
+        Arc::clone(&shared.counts),
+        Pace { idle, slowest },
+    );
+    let mut connection = Connection { peer: peer.ip().to_canonical(), secure: false, segments: None, sent };
+    let Some(certificates) = certificates else {
+        connection.segments = Some(segments);
+        return first(&shared, guarded, connection).await;
+    };
+    let acceptor = TlsAcceptor::from(certificates.current());
+    let Ok(Ok(stream)) = timeout(handshake, acceptor.accept(guarded)).await else {
+        Counts::add(&shared.counts.handshakes_failed);
+        return;
+    };
+    connection.secure = true;
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        second(&shared, stream, connection).await;
+    } else {
+        first(&shared, stream, connection).await;
+    }
+}
+
+/// What carries HTTP.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for T {}
+
+/// Speaks HTTP/1.1.
+async fn first(shared: &Arc<Shared>, stream: impl Wire, connection: Connection) {
+    let mut builder = conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.header)
+        .max_header_size(shared.limits.header_bytes)
+        .pipeline_flush(true);
+    let sharing = Arc::clone(shared);
+    let service = service_fn(move |request| answer(&sharing, &connection, request));
+    serve(shared, builder.serve_connection(TokioIo::new(stream), service)).await;
+}
+
+/// Speaks HTTP/2.
+async fn second(shared: &Arc<Shared>, stream: impl Wire, connection: Connection) {
+    let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(shared.limits.streams)
+        .max_header_list_size(u32::try_from(shared.limits.header_bytes).unwrap_or(u32::MAX))
+        // A client that opens and resets streams (CVE-2023-44487) is left soon.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(64)
+        .max_send_buf_size(1024 * 1024);
+    let sharing = Arc::clone(shared);
+    let service = service_fn(move |request| answer(&sharing, &connection, request));
+    serve(shared, builder.serve_connection(TokioIo::new(stream), service)).await;
+}
+
+/// Serves a connection to its end. What goes wrong with it concerns its client alone.
+async fn serve(shared: &Shared, connection: impl GracefulConnection) {
+    let mut serving = std::pin::pin!(connection);
+    let mut phase = shared.phase.subscribe();
+    loop {
+        tokio::select! {
+            _ended = serving.as_mut() => return,
+            changed = phase.changed() => match (changed, *phase.borrow()) {
+                (Ok(()), Phase::Draining | Phase::Serving) => serving.as_mut().graceful_shutdown(),
+                _ => return,
+            },
+        }
+    }
+}
+
+fn answer(shared: &Shared, connection: &Connection, mut request: Request<Incoming>) -> Answer {
+    request.extensions_mut().insert(connection.clone());
+    shared.service.call(request)
+}

@@ -1,0 +1,77 @@
+//! Certificates and the settings of TLS; both can change while connections live.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
+
+use crate::{Error, Result};
+
+/// What ALPN offers, best first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// A certificate chain with its key, read from files.
+pub struct Certificates {
+    chain: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates")
+            .field("chain", &self.chain)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Certificates {
+    /// Reads both files, as PEM.
+    ///
+    /// # Errors
+    /// When one cannot be read, or the key does not belong to the certificate.
+    pub fn read(chain: &Path, key: &Path) -> Result<Self> {
+        let current = RwLock::new(Arc::new(settings(chain, key)?));
+        Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current })
+    }
+
+    /// Reads both files again; connections from now on use them.
+    ///
+    /// # Errors
+    /// As [`Certificates::read`]; then the former ones stay in use.
+    pub fn reload(&self) -> Result<()> {
+        let read = Arc::new(settings(&self.chain, &self.key)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn settings(chain: &Path, key: &Path) -> Result<ServerConfig> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect);
+    let certificates = certificates.map_err(|error| wrong(chain, error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error))?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let mut settings = builder
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private))
+        .map_err(|error| wrong(chain, error))?;
+    settings.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    Ok(settings)
+}
+
+fn wrong(path: &Path, error: impl fmt::Display) -> Error {
+    Error::Config {
+        place: path.display().to_string(),
+        problem: format!("cannot be used for TLS: {error}"),
+        hint: "give a certificate chain and its private key, each as PEM, that belong together".into(),
+    }
+}

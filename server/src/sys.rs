@@ -1,0 +1,36 @@
+//! The calls that the compiler cannot check; everything else forbids `unsafe`.
+#![expect(unsafe_code, reason = "mapped files, inherited sockets and reads that do not wait")]
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+};
+
+use memmap2::{Mmap, MmapOptions};
+
+/// Maps a part of a file.
+///
+/// The file must never be cut: reading beyond its end would kill the process (SIGBUS). Blobs are named by their content, are
+/// made whole before they get their name, and are never written again.
+pub(crate) fn map(file: &File, offset: u64, length: usize) -> io::Result<Mmap> {
+    // SAFETY: see above; the mapping is only read, and blobs do not change while they have their name.
+    unsafe { MmapOptions::new().offset(offset).len(length).map(file) }
+}
+
+/// Takes over a descriptor that the service manager passed (`sd_listen_fds(3)`).
+///
+/// Each number is taken once, at the start, by `engine::listen`.
+pub(crate) fn adopt(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: the protocol gives these descriptors to this process, and nothing else here uses their numbers.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+/// Reads at an offset what is in memory already; `WouldBlock` when the disk would have to be asked.
+pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let offset = i64::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: `part` names `buffer`, which is writable, of that length, and outlives the call.
+    let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) };
+    usize::try_from(read).map_err(|_negative| io::Error::last_os_error())
+}
