@@ -13,4 +13,4 @@ pub use conditions::{Outcome, Validators, evaluate};
 pub use links::Links;
 pub use ranges::{Asked, Span, parse};
 pub use releases::{Catalogue, File, publish};
-pub use serve::{Downloads, Permit};
+pub use serve::{Counted, Downloads, Permit, Running};

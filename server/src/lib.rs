@@ -4,10 +4,12 @@
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
 mod clock;
+pub mod config;
 pub mod downloads;
 pub mod engine;
 mod error;
 pub mod http;
+pub mod secret;
 pub mod store;
 mod sys;
 

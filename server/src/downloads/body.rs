@@ -28,15 +28,15 @@ pub(super) enum Piece {
     Part(Span),
 }
 
-/// The body. What `kept` holds lives as long.
-pub(super) struct FileBody<K> {
+/// The body.
+pub(super) struct FileBody {
     file: Arc<File>,
     segments: Option<Arc<Segments>>,
     pieces: VecDeque<Piece>,
     left: u64,
     pool: Arc<Pool>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
-    _kept: K,
+    kept: Arc<dyn Send + Sync>,
 }
 
 /// One buffer that is used again when the connection has taken it.
@@ -69,20 +69,18 @@ impl Pool {
     }
 }
 
-impl<K> FileBody<K> {
-    /// A body; `segments` are those of a connection where the kernel sends files.
-    pub(super) fn new(file: File, segments: Option<Arc<Segments>>, pieces: Vec<Piece>, kept: K) -> Self {
+impl FileBody {
+    /// A body; `segments` are those of a connection where the kernel sends files. `kept` lives until all was written: hyper
+    /// drops a body when it has its last bytes, which is before that.
+    pub(super) fn new(
+        file: File,
+        segments: Option<Arc<Segments>>,
+        pieces: Vec<Piece>,
+        kept: Arc<dyn Send + Sync>,
+    ) -> Self {
         let left = pieces.iter().map(Piece::length).sum();
         let pieces = pieces.into();
-        Self {
-            file: Arc::new(file),
-            segments,
-            pieces,
-            left,
-            pool: Arc::default(),
-            reading: None,
-            _kept: kept,
-        }
+        Self { file: Arc::new(file), segments, pieces, left, pool: Arc::default(), reading: None, kept }
     }
 
     /// The next bytes of a part: what is in memory at once, the rest by a thread that may wait for the disk.
@@ -122,7 +120,7 @@ impl<K> FileBody<K> {
             Piece::Part(span) => span,
         };
         if let (Some(segments), Ok(length)) = (&self.segments, usize::try_from(span.length())) {
-            return Poll::Ready(Some(segments.bytes(&self.file, span.first, length)));
+            return Poll::Ready(Some(segments.bytes(&self.file, span.first, length, Arc::clone(&self.kept))));
         }
         let mut read = if self.reading.is_some() { Poll::Pending } else { self.read(span) };
         if let Some(reading) = &mut self.reading {
@@ -154,7 +152,7 @@ impl Piece {
     }
 }
 
-impl<K: Unpin> Body for FileBody<K> {
+impl Body for FileBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -197,7 +195,7 @@ mod tests {
         ];
         let pieces =
             spans.into_iter().flat_map(|span| [Piece::Text(Bytes::from_static(b"--")), Piece::Part(span)]);
-        let body = FileBody::new(file, segments, pieces.collect(), ());
+        let body = FileBody::new(file, segments, pieces.collect(), Arc::new(()));
         assert_eq!(body.size_hint().exact(), Some(6 + 1 + 699_995 + 1));
         let found = body.collect().await?.to_bytes().to_vec();
         let mut expected = Vec::new();

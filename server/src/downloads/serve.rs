@@ -174,7 +174,7 @@ impl Downloads {
         self.counted.bytes.fetch_add(length, Ordering::Relaxed);
         let segments =
             request.extensions.get::<Connection>().and_then(|connection| connection.segments.clone());
-        *response.body_mut() = Body::new(FileBody::new(blob, segments, pieces, place));
+        *response.body_mut() = Body::new(FileBody::new(blob, segments, pieces, Arc::new(place)));
         Ok(response)
     }
 

@@ -47,6 +47,7 @@ struct Part {
 struct Segment {
     map: Mmap,
     segments: Arc<Segments>,
+    _kept: Arc<dyn Send + Sync>,
 }
 
 impl AsRef<[u8]> for Segment {
@@ -63,7 +64,7 @@ impl Drop for Segment {
 }
 
 impl Segments {
-    /// Bytes of a file that the kernel will send when they are written to this connection.
+    /// Bytes of a file that the kernel will send when they are written to this connection. `kept` lives until they are.
     ///
     /// # Errors
     /// When the file cannot be mapped.
@@ -72,11 +73,12 @@ impl Segments {
         file: &Arc<File>,
         offset: u64,
         length: usize,
+        kept: Arc<dyn Send + Sync>,
     ) -> io::Result<hyper::body::Bytes> {
         let map = sys::map(file, offset, length)?;
         let part = Part { start: map.as_ptr().addr(), length, file: Arc::clone(file), offset };
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        Ok(hyper::body::Bytes::from_owner(Segment { map, segments: Arc::clone(self) }))
+        Ok(hyper::body::Bytes::from_owner(Segment { map, segments: Arc::clone(self), _kept: kept }))
     }
 
     /// Which file and offset a slice stands for.

@@ -1,0 +1,284 @@
+//! The configuration: one TOML file, then environment variables, then flags, each over the one before.
+//!
+//! `AEGIS_SERVER__LISTEN__PUBLIC` and `--set listen.public=…` name the same key. A key that nobody knows is an error, and a
+//! value of the wrong type is never replaced by a default.
+
+mod overlay;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, engine};
+
+/// Where the file is looked for without `--config`.
+pub const DEFAULT_FILE: &str = "/etc/aegis-server/config.toml";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Sockets.
+    pub listen: Listen,
+    /// Certificates; without them the public sockets speak plain HTTP.
+    pub tls: Option<Tls>,
+    /// What the site says of itself.
+    pub site: Site,
+    /// Where data is.
+    pub storage: Storage,
+    /// Bounds.
+    pub limits: Bounds,
+}
+
+/// Sockets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// For everyone: addresses with ports, or `systemd:NAME`.
+    pub public: Vec<String>,
+    /// For health and metrics; never reachable from outside. Empty: nowhere.
+    pub watch: String,
+    /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            public: vec!["127.0.0.1:8080".into()],
+            watch: "127.0.0.1:9180".into(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// Certificates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// What the site says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// Scheme, host and port under which people reach it, without a slash at the end.
+    pub origin: String,
+    /// Who runs it, on the legal pages.
+    pub operator: String,
+    /// Where that person or company can be written to.
+    pub contact: String,
+    /// Its postal address, one line.
+    pub address: String,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            origin: "http://127.0.0.1:8080".into(),
+            operator: "The operator of this server".into(),
+            contact: "postmaster@localhost".into(),
+            address: "not given".into(),
+        }
+    }
+}
+
+/// Where data is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// `sqlite:PATH` or `postgres://…`; a password belongs into the file that `secret_file` of the URL's host names.
+    pub database: String,
+    /// The folder of files for download.
+    pub blobs: PathBuf,
+    /// A file with 64 hexadecimal digits that keys of this server are derived from.
+    pub secret: PathBuf,
+    /// The folder that mail is put into, for a program that delivers it.
+    pub mail: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let state = Path::new("/var/lib/aegis-server");
+        Self {
+            database: format!("sqlite:{}", state.join("aegis.db").display()),
+            blobs: state.join("blobs"),
+            secret: state.join("secret"),
+            mail: state.join("mail"),
+        }
+    }
+}
+
+/// Bounds of connections and requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Connections of one address at a time.
+    pub connections_per_address: usize,
+    /// Seconds for a TLS handshake.
+    pub handshake_seconds: u64,
+    /// Seconds until the header of the next request is there.
+    pub header_seconds: u64,
+    /// Seconds without a byte in either direction.
+    pub idle_seconds: u64,
+    /// Bytes a second that a client must take.
+    pub slowest_bytes_per_second: u64,
+    /// Bytes of a header.
+    pub header_bytes: usize,
+    /// Bytes of a body.
+    pub body_bytes: usize,
+    /// Seconds for what is being answered when the server ends.
+    pub drain_seconds: u64,
+    /// Downloads of one address at a time.
+    pub downloads_per_address: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let limits = engine::Limits::default();
+        Self {
+            connections: limits.connections,
+            connections_per_address: limits.per_address,
+            handshake_seconds: limits.handshake.as_secs(),
+            header_seconds: limits.header.as_secs(),
+            idle_seconds: limits.idle.as_secs(),
+            slowest_bytes_per_second: limits.slowest,
+            header_bytes: limits.header_bytes,
+            body_bytes: 64 * 1024,
+            drain_seconds: limits.drain.as_secs(),
+            downloads_per_address: 4,
+        }
+    }
+}
+
+impl Bounds {
+    /// As the engine takes them.
+    pub fn engine(&self) -> engine::Limits {
+        engine::Limits {
+            connections: self.connections,
+            per_address: self.connections_per_address,
+            handshake: Duration::from_secs(self.handshake_seconds),
+            header: Duration::from_secs(self.header_seconds),
+            idle: Duration::from_secs(self.idle_seconds),
+            slowest: self.slowest_bytes_per_second,
+            header_bytes: self.header_bytes,
+            drain: Duration::from_secs(self.drain_seconds),
+            ..engine::Limits::default()
+        }
+    }
+}
+
+/// What a configuration is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file; without it [`DEFAULT_FILE`], which may be missing.
+    pub file: Option<PathBuf>,
+    /// Environment variables, name and value.
+    pub environment: Vec<(String, String)>,
+    /// `key=value`, from flags.
+    pub flags: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// Names file, variable or flag, and the key.
+    pub fn read(sources: &Sources) -> Result<Self> {
+        let config: Self = overlay::read(sources)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What the public sockets are.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn public(&self) -> Result<Vec<engine::Address>> {
+        let read = |text: &String| text.parse().map_err(|problem| wrong("listen.public", problem));
+        self.listen.public.iter().map(read).collect()
+    }
+
+    /// The socket for health and metrics.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn watch(&self) -> Result<Option<SocketAddr>> {
+        let text = &self.listen.watch;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address = text.parse().map_err(|_wrong| format!("`{text}` is not an address with a port"));
+        address.map(Some).map_err(|problem| wrong("listen.watch", problem))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.watch()?;
+        if self.public()?.is_empty() {
+            return Err(wrong("listen.public", "is empty".into()));
+        }
+        let origin = &self.site.origin;
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+            return Err(wrong(
+                "site.origin",
+                format!("`{origin}` is not a scheme, a host and perhaps a port"),
+            ));
+        }
+        let bounds = &self.limits;
+        let nothing = [
+            ("connections", bounds.connections),
+            ("connections_per_address", bounds.connections_per_address),
+            ("downloads_per_address", bounds.downloads_per_address),
+        ];
+        if let Some((name, _)) = nothing.into_iter().find(|(_, value)| *value == 0) {
+            return Err(wrong(&format!("limits.{name}"), "is 0, so that nobody could be served".into()));
+        }
+        if bounds.connections > 1_000_000 {
+            return Err(wrong("limits.connections", format!("is {}, more than 1000000", bounds.connections)));
+        }
+        if !(8192..=1_048_576).contains(&bounds.header_bytes) {
+            return Err(wrong(
+                "limits.header_bytes",
+                format!("is {}, not 8192 to 1048576", bounds.header_bytes),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Config {
+    /// As TOML, with a password of the database masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.clone();
+        shown.storage.database = masked(&self.storage.database);
+        f.write_str(&toml::to_string_pretty(&shown).map_err(|_unprintable| fmt::Error)?)
+    }
+}
+
+/// A database's address without its password.
+pub fn masked(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (name, _password) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}"))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
+}
+
+fn wrong(key: &str, problem: String) -> Error {
+    let hint =
+        "aegis-server check-config prints what was read, and `aegis-server help serve` the keys".into();
+    Error::Config { place: key.to_owned(), problem, hint }
+}
