@@ -236,11 +236,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for T {}
 /// Speaks HTTP/1.1.
 async fn first(shared: &Arc<Shared>, stream: impl Wire, connection: Connection) {
     let mut builder = conn::http1::Builder::new();
+    // Without `pipeline_flush`: that copies all bodies into one buffer, and files would no longer be sent by the kernel.
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.header)
-        .max_header_size(shared.limits.header_bytes)
-        .pipeline_flush(true);
+        .max_header_size(shared.limits.header_bytes);
     let sharing = Arc::clone(shared);
     let service = service_fn(move |request| answer(&sharing, &connection, request));
     serve(shared, builder.serve_connection(TokioIo::new(stream), service)).await;
