@@ -6,6 +6,7 @@
 mod clock;
 mod error;
 pub mod http;
+pub mod site;
 pub mod store;
 
 pub use clock::Clock;
