@@ -10,6 +10,7 @@ pub mod engine;
 mod error;
 pub mod http;
 pub mod secret;
+pub mod site;
 pub mod store;
 mod sys;
 
