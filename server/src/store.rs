@@ -4,14 +4,70 @@
 //! `INSERT … ON CONFLICT`, `RETURNING`. A limit is kept by one conditional statement, never by reading and then writing.
 
 mod migrate;
+mod postgres;
 mod sqlite;
 
-use std::{future::Future, path::Path, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
-use crate::{Error, Result};
+use crate::{Clock, Error, Result};
 
 pub use migrate::{MIGRATIONS, Migration};
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
+
+/// Opens what an address names: `sqlite:PATH`, or `postgres://…` as libpq writes it.
+///
+/// An empty database gets its schema. One with an older schema is brought up to date: SQLite's file is copied beside
+/// itself first; for PostgreSQL this is refused until [`migrate()`] was asked to, since the copy needs a place.
+///
+/// # Errors
+/// [`Error::Config`] for any other address; [`Error::Schema`] for a history that is newer or not ours; [`Error::Corrupt`]
+/// for a damaged file; [`Error::Database`] when it cannot be reached.
+pub async fn open(url: &str, clock: &Clock) -> Result<Arc<dyn Store>> {
+    match address(url)? {
+        Address::Sqlite(path) => Ok(Arc::new(Sqlite::open(Path::new(path), clock)?)),
+        Address::Postgres(url) => Ok(Arc::new(Postgres::open(url, clock).await?)),
+    }
+}
+
+/// Opens and brings the schema up to date; before one that exists changes, it is copied into a folder (PostgreSQL) or
+/// beside itself (SQLite).
+///
+/// # Errors
+/// As [`open`], and when the copy cannot be written: then nothing was changed.
+pub async fn migrate(url: &str, clock: &Clock, copies: &Path) -> Result<Arc<dyn Store>> {
+    match address(url)? {
+        Address::Sqlite(path) => Ok(Arc::new(Sqlite::open(Path::new(path), clock)?)),
+        Address::Postgres(url) => Ok(Arc::new(Postgres::migrate(url, clock, copies).await?)),
+    }
+}
+
+enum Address<'a> {
+    Sqlite(&'a str),
+    Postgres(&'a str),
+}
+
+/// Never says the address: it may hold a password.
+fn address(url: &str) -> Result<Address<'_>> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() && !path.starts_with("//") => Ok(Address::Sqlite(path)),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Address::Postgres(url)),
+        _ => Err(Error::Config {
+            place: "database".into(),
+            problem: "is neither sqlite:PATH nor postgres://…".into(),
+            hint: "write sqlite:/var/lib/aegis-server/aegis.db or postgres://USER@HOST/NAME".into(),
+        }),
+    }
+}
+
+/// PostgreSQL takes no NUL in a text; what one back end refuses, both do.
+fn acceptable(doing: &'static str, batch: &[Statement]) -> Result<()> {
+    let nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+    if batch.iter().any(|statement| statement.values.iter().any(nul)) {
+        return Err(Error::Database { doing, source: "a text holds a NUL".into() });
+    }
+    Ok(())
+}
 
 /// A future of the store.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -184,4 +240,30 @@ pub trait Store: Send + Sync {
 
     /// What it is, for people.
     fn kind(&self) -> &'static str;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_other_address_is_refused_and_not_repeated() {
+        let bad = [
+            "",
+            "aegis.db",
+            "sqlite:",
+            "sqlite://x",
+            "mysql://u:secret@h/d",
+            "postgres:x",
+            "Postgres://h",
+            "file:x",
+        ];
+        for url in bad {
+            let Err(error) = address(url) else { panic!("{url} was taken") };
+            let text = aegis_core::report::render(&error);
+            assert!(matches!(error, Error::Config { .. }) && !text.contains("secret"), "{text}");
+        }
+        assert!(matches!(address("sqlite:a:b.db"), Ok(Address::Sqlite("a:b.db"))));
+        assert!(matches!(address("postgresql://h/d"), Ok(Address::Postgres(_))));
+    }
 }

@@ -14,6 +14,7 @@ pub struct Migration {
 /// Every step, in order. A released step is never changed.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001-history", sql: include_str!("../../migrations/0001-history.sql") },
+    Migration { name: "0002-accounts", sql: include_str!("../../migrations/0002-accounts.sql") },
     Migration { name: "0005-files", sql: include_str!("../../migrations/0005-files.sql") },
 ];
 
