@@ -3,9 +3,11 @@
 //! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
+pub mod audit;
 mod clock;
 mod error;
 pub mod http;
+pub mod limits;
 pub mod store;
 
 pub use clock::Clock;

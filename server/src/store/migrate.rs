@@ -12,8 +12,11 @@ pub struct Migration {
 }
 
 /// Every step, in order. A released step is never changed.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001-history", sql: include_str!("../../migrations/0001-history.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001-history", sql: include_str!("../../migrations/0001-history.sql") },
+    Migration { name: "0003-audit", sql: include_str!("../../migrations/0003-audit.sql") },
+    Migration { name: "0004-limits", sql: include_str!("../../migrations/0004-limits.sql") },
+];
 
 impl Migration {
     /// Names its text, so that a step that was changed after it was applied is found.
