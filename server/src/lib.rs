@@ -3,6 +3,7 @@
 //! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
+pub mod audit;
 mod clock;
 pub mod config;
 pub mod downloads;
@@ -11,6 +12,7 @@ mod error;
 pub mod http;
 pub mod secret;
 pub mod site;
+pub mod limits;
 pub mod store;
 mod sys;
 

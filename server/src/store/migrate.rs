@@ -15,6 +15,8 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001-history", sql: include_str!("../../migrations/0001-history.sql") },
     Migration { name: "0002-accounts", sql: include_str!("../../migrations/0002-accounts.sql") },
+    Migration { name: "0003-audit", sql: include_str!("../../migrations/0003-audit.sql") },
+    Migration { name: "0004-limits", sql: include_str!("../../migrations/0004-limits.sql") },
     Migration { name: "0005-files", sql: include_str!("../../migrations/0005-files.sql") },
 ];
 
