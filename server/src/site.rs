@@ -138,7 +138,9 @@ impl Site {
         let clean = clean.strip_suffix(".html").unwrap_or(clean);
         let to = match self.moved.get(clean) {
             Some(to) => to.clone(),
-            None if clean != path && self.pages.contains_key(clean) => HeaderValue::from_str(clean).ok()?,
+            None if clean != path && clean.len() > 1 && self.pages.contains_key(clean) => {
+                HeaderValue::from_str(clean).ok()?
+            }
             None => return None,
         };
         Some(if page::is_read(method) { redirect(to) } else { page::not_allowed() })
