@@ -205,7 +205,8 @@ impl Site {
 fn texts(frame: &Frame, shown: &Shown) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for path in pages::PLAIN {
-        texts.push((path.to_owned(), pages::plain(frame.layout(path), shown)?));
+        let class = if path == "/gaming" { "e-gamer" } else { "" };
+        texts.push((path.to_owned(), pages::plain(frame.layout(path).coloured(class), shown)?));
     }
     for edition in &shown.editions {
         let class = format!("e-{}", edition.id);
