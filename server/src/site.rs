@@ -138,7 +138,9 @@ impl Site {
         let clean = clean.strip_suffix(".html").unwrap_or(clean);
         let to = match self.moved.get(clean) {
             Some(to) => to.clone(),
-            None if clean != path && self.pages.contains_key(clean) => HeaderValue::from_str(clean).ok()?,
+            None if clean != path && clean.len() > 1 && self.pages.contains_key(clean) => {
+                HeaderValue::from_str(clean).ok()?
+            }
             None => return None,
         };
         Some(if page::is_read(method) { redirect(to) } else { page::not_allowed() })
@@ -203,7 +205,8 @@ impl Site {
 fn texts(frame: &Frame, shown: &Shown) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for path in pages::PLAIN {
-        texts.push((path.to_owned(), pages::plain(frame.layout(path), shown)?));
+        let class = if path == "/gaming" { "e-gamer" } else { "" };
+        texts.push((path.to_owned(), pages::plain(frame.layout(path).coloured(class), shown)?));
     }
     for edition in &shown.editions {
         let class = format!("e-{}", edition.id);

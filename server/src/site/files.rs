@@ -53,7 +53,11 @@ pub(super) fn build(facts: &Facts, paths: &[String]) -> Result<Vec<(String, Page
     if !facts.releases.is_empty() {
         files.push((SUMS, sums(facts), TEXT));
     }
-    let page = |(path, text, kind): (&str, String, &str)| {
+    let page = |(path, mut text, kind): (&str, String, &str)| {
+        // Templates lose the end of their last line, which the formats ask for.
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
         Ok((path.to_owned(), Page::new(text.into_bytes(), kind, REVALIDATE)?))
     };
     files.into_iter().map(page).collect()

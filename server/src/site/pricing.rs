@@ -118,7 +118,12 @@ fn offer(spec: &Spec, users: u32, term: Term) -> Offer {
     } else {
         Total::Sum(shown::money(u64::from(cents) * u64::from(users)))
     };
-    let each = if cents == 0 { String::new() } else { shown::money(u64::from(cents)) };
+    let each = match cents {
+        _ if spec.price.contact_sales => "on request".into(),
+        _ if spec.price.is_free() => "free".into(),
+        0 => "-".into(),
+        cents => shown::money(u64::from(cents)),
+    };
     // In the year after these, the sum of the years is more than the price for ever.
     let pays_after = (lifetime > 0).then(|| lifetime.checked_div(annual)).flatten();
     Offer { id: spec.id.id(), name: spec.name.clone(), each, total, pays_after }

@@ -123,9 +123,9 @@ fn a_name_with_markup_is_text() {
     for (path, page) in site.paths().filter(|(path, _)| !path.starts_with("/assets/")) {
         let text = String::from_utf8_lossy(page.bytes());
         assert!(!text.contains("<script") && !text.contains("<img src=x"), "{path}");
-        markup::check(&text).map_err(|problem| format!("{path}: {problem}")).unwrap_or_else(|problem| {
-            assert!(path.contains('.'), "{problem}");
-        });
+        if !path.contains('.') {
+            markup::check(&text).unwrap_or_else(|problem| panic!("{path}: {problem}"));
+        }
     }
     let query = "users=%3Cscript%3E%22%27&term=%3Cscript%3E";
     let form = Form::read(query, &site.facts.specs);

@@ -33,10 +33,10 @@ fn every_page_is_well_formed_and_has_what_a_page_has() {
         let description = meta("description");
         assert!((20..=200).contains(&description.chars().count()), "{path}: {description}");
         assert_eq!(meta("viewport"), "width=device-width, initial-scale=1", "{path}");
-        let title = &tags.iter().find(|tag| tag.name == "title").unwrap().text;
+        let title = tags.iter().find(|tag| tag.name == "title").unwrap().text.trim_end();
         assert!(title.ends_with(" - Aegis OS") && title.len() > 14, "{path}: {title}");
         if path != PRICING {
-            assert!(titles.insert(title.clone()), "{path}: {title} is the title of another page");
+            assert!(titles.insert(title.to_owned()), "{path}: {title} is the title of another page");
             assert!(descriptions.insert(description.to_owned()), "{path}: {description}");
         }
         assert_eq!(tags.iter().find(|tag| tag.name == "a").unwrap().get("href"), Some("#main"), "{path}");
