@@ -133,19 +133,26 @@ fn headings_go_down_one_step_at_a_time_and_sections_have_names() {
             assert!(digit <= level + 1, "{path}: h{digit} after h{level}: {}", tag.text);
             level = digit;
         }
+        let mut names = BTreeSet::new();
         for tag in &tags {
             let named = tag.get("aria-label").or(tag.get("aria-labelledby")).is_some();
+            // What scrolls can be reached by keyboard.
+            if tag.get("class") == Some("scroll") || tag.name == "pre" {
+                assert_eq!(tag.get("tabindex"), Some("0"), "{path}: {tag:?}");
+            }
+            if ["nav", "aside", "section"].contains(&tag.name.as_str()) {
+                let name = tag.get("aria-label").or(tag.get("aria-labelledby"));
+                assert!(
+                    name.is_none_or(|name| names.insert(name)),
+                    "{path}: another landmark has this name: {tag:?}"
+                );
+            }
             match tag.name.as_str() {
                 "nav" | "aside" => assert!(named, "{path}: {tag:?}"),
                 "section" => assert!(named || tag.get("class") == Some("hero"), "{path}: {tag:?}"),
-                _ if tag.get("role") == Some("region") => {
-                    assert!(named && tag.get("tabindex") == Some("0"), "{path}")
-                }
                 "img" => assert!(tag.get("alt").is_some_and(|alt| alt.len() > 10), "{path}: {tag:?}"),
                 "svg" => assert_eq!(tag.get("aria-hidden"), Some("true"), "{path}: {tag:?}"),
                 "th" => assert!(tag.get("scope").is_some(), "{path}: {tag:?}"),
-                // What scrolls can be reached by keyboard.
-                "pre" => assert_eq!(tag.get("tabindex"), Some("0"), "{path}"),
                 _ => {}
             }
         }
