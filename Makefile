@@ -2,6 +2,7 @@
 EDITION ?= server
 ISO_ARGS ?=
 RUN_ARGS ?=
+SERVER_ARGS ?=
 WINDOWS := x86_64-pc-windows-gnu
 MUSL := x86_64-unknown-linux-musl
 GNU := x86_64-unknown-linux-gnu
@@ -14,7 +15,7 @@ export CC_x86_64_unknown_linux_musl = musl-gcc
 # No path of the building machine enters a program.
 SHIP_FLAGS := --remap-path-prefix=$(CURDIR)=/aegis --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
-.PHONY: help setup binaries windows iso run test test-all bench check
+.PHONY: help setup binaries windows iso run server test test-all bench check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ windows: ## Build the installer for Windows
 run: ## Boot the ISO in QEMU: make run EDITION=server RUN_ARGS=--uefi
 	@ls target/aegis/$(EDITION)/*.iso >/dev/null 2>&1 || $(MAKE) --no-print-directory iso
 	$(AEGIS) run "$$(ls -t target/aegis/$(EDITION)/*.iso | head -n 1)" $(RUN_ARGS)
+
+server: setup ## Show the whole site on this machine, with data of its own
+	cargo build --quiet --locked --release -p aegis-server
+	target/release/aegis-server demo $(SERVER_ARGS)
 
 check: setup ## Format, lints, unit tests
 	cargo fmt --check

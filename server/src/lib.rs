@@ -4,15 +4,18 @@
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
 pub mod audit;
+pub mod cli;
 mod clock;
 pub mod config;
 pub mod downloads;
 pub mod engine;
 mod error;
 pub mod http;
-pub mod secret;
-pub mod site;
 pub mod limits;
+mod maintain;
+pub mod secret;
+pub mod serve;
+pub mod site;
 pub mod store;
 mod sys;
 

@@ -53,7 +53,7 @@ fn address(url: &str) -> Result<Address<'_>> {
         Some(("sqlite", path)) if !path.is_empty() && !path.starts_with("//") => Ok(Address::Sqlite(path)),
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Address::Postgres(url)),
         _ => Err(Error::Config {
-            place: "database".into(),
+            place: "storage.database".into(),
             problem: "is neither sqlite:PATH nor postgres://…".into(),
             hint: "write sqlite:/var/lib/aegis-server/aegis.db or postgres://USER@HOST/NAME".into(),
         }),

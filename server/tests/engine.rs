@@ -1,4 +1,9 @@
 //! Connections as clients meet them, over real sockets: limits, files, TLS, the end of the server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::{
     io::{self, Read, Write},

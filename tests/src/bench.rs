@@ -26,12 +26,14 @@ pub mod hardware;
 pub mod image;
 pub mod initramfs;
 pub mod iso;
+pub mod kernel;
 pub mod license;
 pub mod live_build;
 pub mod measure;
 pub mod medium;
 pub mod peers;
 pub mod report;
+pub mod server;
 
 /// What every part needs.
 pub struct Bench {

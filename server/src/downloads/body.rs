@@ -201,7 +201,9 @@ mod tests {
         let mut expected = Vec::new();
         for span in spans {
             expected.extend_from_slice(b"--");
-            expected.extend_from_slice(&content[span.first as usize..=span.last as usize]);
+            expected.extend_from_slice(
+                &content[usize::try_from(span.first).unwrap()..][..usize::try_from(span.length()).unwrap()],
+            );
         }
         assert!(found == expected);
         Ok(found)

@@ -9,7 +9,7 @@ use std::{
 use aegis_core::report::{Hint, render};
 use aegis_tests::{
     Error,
-    bench::{Bench, flash, hardware, image, initramfs, iso, license, report},
+    bench::{Bench, flash, hardware, image, initramfs, iso, kernel, license, report, server},
 };
 use clap::{Parser, ValueEnum};
 
@@ -42,6 +42,10 @@ enum Part {
     Hardware,
     /// Writing images: against dd, bmaptool and caligula; memory; SHA-256
     Flash,
+    /// Kernel configurations: all editions checked, against the kernel's own script
+    Kernel,
+    /// The server against nginx: pages, API, downloads, idle connections
+    Server,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +74,8 @@ fn run(cli: Cli) -> Result<(), Error> {
             Part::License => license::measure(&bench)?,
             Part::Hardware => hardware::measure(&bench)?,
             Part::Flash => flash::measure(&bench)?,
+            Part::Kernel => kernel::measure(&bench)?,
+            Part::Server => server::measure(&bench)?,
         };
         text.push('\n');
         text.push_str(&section);

@@ -1,0 +1,244 @@
+//! The command line.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aegis_core::{key::PublicKey, report::exit};
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use crate::{
+    Clock, Error, Result,
+    config::{Config, Sources},
+    downloads::{self, Blobs, Catalogue, Links},
+    maintain,
+    secret::{Purpose, Secret},
+    serve, store,
+};
+
+/// Prints a line for a person or program. A reader that closed the pipe has what it wanted.
+macro_rules! say {
+    ($($part:tt)*) => {{ writeln!(std::io::stdout(), $($part)*).ok(); }};
+}
+
+/// Site, accounts, API and downloads of Aegis OS in one program
+#[derive(Parser)]
+#[command(name = "aegis-server", version, max_term_width = 80)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Configuration [default: /etc/aegis-server/config.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One key of it, over file and environment
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serves until it is ended by SIGTERM; SIGHUP reads certificates and files again
+    Serve,
+    /// Shows the whole site on this machine, with data in a folder of its own
+    Demo {
+        /// Where the data is kept
+        #[arg(long, value_name = "DIR", default_value = "target/aegis/demo")]
+        data: PathBuf,
+        /// Port on 127.0.0.1; 0 is any free one
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
+    /// Publishes a directory that `aegis iso build` left
+    Publish {
+        /// The directory
+        directory: PathBuf,
+        /// Public keys of releases, such as release.pub.json
+        #[arg(long, required = true, value_name = "FILE")]
+        keys: Vec<PathBuf>,
+    },
+    /// Makes a link that opens one file for a time
+    Link {
+        /// Its path, as the site shows it
+        path: String,
+        /// How long it opens
+        #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=8760))]
+        hours: i64,
+    },
+    /// Brings the database's schema up to date; a copy is made first
+    Migrate,
+    /// Writes a copy of the database, while it is served
+    Backup {
+        /// The new file
+        to: PathBuf,
+    },
+    /// Puts a copy in the place of the database; the former one is kept beside it
+    Restore {
+        /// The copy
+        from: PathBuf,
+    },
+    /// Reads the configuration and prints it, without secrets
+    CheckConfig {
+        /// Print the defaults instead
+        #[arg(long)]
+        defaults: bool,
+    },
+    /// Makes the secret that keys of this server are derived from
+    Secret {
+        /// The new file
+        file: PathBuf,
+    },
+}
+
+/// Parses the command line, does what it says, and returns the exit code.
+///
+/// # Errors
+/// What the verb meets.
+pub fn run() -> Result<u8> {
+    let Cli { common, verb } = Cli::parse();
+    let json = common.json;
+    match verb {
+        Verb::CheckConfig { defaults: true } => {
+            say!("{}", Config::default().to_string().trim_end());
+            Ok(exit::OK)
+        }
+        Verb::Secret { file } => {
+            Secret::generate(&file)?;
+            report(json, "secret", &file)
+        }
+        Verb::Demo { data, port } => {
+            let config = serve::demo(&data, port)?;
+            block_on(serve::run(config, announce))
+        }
+        verb => {
+            let environment = std::env::vars_os();
+            let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            };
+            let environment = environment.filter_map(text).collect();
+            let config = Config::read(&Sources { file: common.config, environment, flags: common.set })?;
+            configured(verb, config, json)
+        }
+    }
+}
+
+fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
+    match verb {
+        Verb::Serve => block_on(serve::run(config, announce)),
+        Verb::CheckConfig { .. } => {
+            say!("{}", config.to_string().trim_end());
+            Ok(exit::OK)
+        }
+        Verb::Publish { directory, keys } => block_on(publish(&config, &directory, &keys, json)),
+        Verb::Link { path, hours } => block_on(link(&config, &path, hours, json)),
+        Verb::Migrate => block_on(async {
+            let store = store::open(&config.storage.database, &Clock::default()).await?;
+            say!("{}: the schema is up to date", store.kind());
+            Ok(exit::OK)
+        }),
+        Verb::Backup { to } => block_on(async {
+            let store = store::open(&config.storage.database, &Clock::default()).await?;
+            store.backup(&to).await?;
+            report(json, "backup", &to)
+        }),
+        Verb::Restore { from } => {
+            let kept = maintain::restore(&config.storage.database, &from, &Clock::default())?;
+            if let Some(kept) = kept {
+                say!("the former database is kept as {}", kept.display());
+            }
+            report(json, "restored", &from)
+        }
+        // Done before the configuration is read.
+        Verb::Demo { .. } | Verb::Secret { .. } => Ok(exit::OK),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Error::io("starting", "the threads of the server"))?.block_on(work)
+}
+
+fn report(json: bool, what: &str, path: &Path) -> Result<u8> {
+    if json {
+        say!("{}", json!({ "done": what, "file": path }));
+    } else {
+        say!("{what}: {}", path.display());
+    }
+    Ok(exit::OK)
+}
+
+/// What `serve` and `demo` print when they are ready.
+fn announce(started: &serve::Started) {
+    for address in &started.public {
+        say!("serving {}://{address}", started.scheme);
+    }
+    if let Some(address) = started.watch {
+        say!("health and metrics: http://{address}");
+    }
+}
+
+async fn publish(config: &Config, directory: &Path, keys: &[PathBuf], json: bool) -> Result<u8> {
+    let keys: Vec<_> = keys.iter().map(|path| read_keys(path)).collect::<Result<Vec<_>>>()?.concat();
+    let clock = Clock::default();
+    let store = store::open(&config.storage.database, &clock).await?;
+    let blobs = Blobs::open(&config.storage.blobs)?;
+    let files = downloads::publish(&*store, &blobs, &clock, directory, &keys).await?;
+    for file in &files {
+        if json {
+            say!(
+                "{}",
+                json!({ "path": file.path(), "size": file.blob.size, "sha256": file.blob.digest.to_string() })
+            );
+        } else {
+            say!("{} {} bytes", file.path(), file.blob.size);
+        }
+    }
+    Ok(exit::OK)
+}
+
+async fn link(config: &Config, path: &str, hours: i64, json: bool) -> Result<u8> {
+    let clock = Clock::default();
+    let store = store::open(&config.storage.database, &clock).await?;
+    let catalogue = Arc::new(Catalogue::default());
+    catalogue.refresh(&*store).await?;
+    if catalogue.at(path).is_none() {
+        return Err(Error::Config {
+            place: path.to_owned(),
+            problem: "is no published file".into(),
+            hint: "give a path as `aegis-server publish` prints it, such as /download/gamer/1.0.0/NAME"
+                .into(),
+        });
+    }
+    let secret = Secret::read(&config.storage.secret)?;
+    let signed = Links::new(&secret.key(Purpose::Links)?).sign(path, clock.now() + hours * 3600);
+    let link = format!("{}{signed}", config.site.origin);
+    if json {
+        say!("{}", json!({ "link": link }));
+    } else {
+        say!("{link}");
+    }
+    Ok(exit::OK)
+}
+
+/// A public key, or an array of them.
+fn read_keys(path: &Path) -> Result<Vec<PublicKey>> {
+    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+    let many =
+        serde_json::from_slice(&bytes).or_else(|_one| serde_json::from_slice(&bytes).map(|key| vec![key]));
+    many.map_err(|error| Error::Config {
+        place: path.display().to_string(),
+        problem: format!("is no public key: {error}"),
+        hint: "give release.pub.json, which `aegis keys generate` makes".into(),
+    })
+}

@@ -1,0 +1,298 @@
+//! The program as an operator meets it: publishing, serving, signals, backup and restore, mistakes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use aegis_core::{
+    channel::Channel,
+    edition::Edition,
+    hex::{self, Hex},
+    key::{KeyRole, PublicKey, RsaKey},
+    manifest::{File, Image, ImageKind, Manifest},
+};
+use aws_lc_rs::{
+    digest,
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A configuration with its folder.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().display();
+        let text = format!(
+            "[listen]\npublic = [\"127.0.0.1:0\"]\nwatch = \"127.0.0.1:0\"\n[storage]\ndatabase = \"sqlite:{data}/db\"\n\
+             blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\nmail = \"{data}/mail\"\n[limits]\ndrain_seconds = 5\n"
+        );
+        fs::write(directory.path().join("config.toml"), text).unwrap();
+        let place = Self { directory };
+        let made = place.run(&["secret", place.path("secret").to_str().unwrap()]);
+        assert!(made.status.success(), "{made:?}");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-server"));
+        command.arg("--config").arg(self.path("config.toml")).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn serve(&self) -> Served {
+        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = |line: Option<String>| line.and_then(|line| line.rsplit("//").next()?.parse().ok());
+        let public = address(lines.next()).expect("the public address");
+        let watch = address(lines.next()).expect("the address of health and metrics");
+        Served { child, public, watch }
+    }
+}
+
+struct Served {
+    child: Child,
+    public: SocketAddr,
+    watch: SocketAddr,
+}
+
+impl Served {
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Status and content.
+fn get(address: SocketAddr, path: &str) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let head = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    (String::from_utf8_lossy(&all[9..12]).parse().unwrap(), all[head..].to_vec())
+}
+
+/// Makes release directories, as `aegis iso build` leaves them.
+struct Maker {
+    pair: KeyPair,
+    key: PublicKey,
+}
+
+impl Maker {
+    fn new() -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: &[u8] = pair.public_key().as_ref();
+        let mut id = [0; 8];
+        id.copy_from_slice(&digest::digest(&digest::SHA256, der).as_ref()[..8]);
+        let rsa = RsaKey::from_der(der).unwrap();
+        let key = PublicKey {
+            id: Hex(id),
+            role: KeyRole::Release,
+            development: true,
+            not_before: 0,
+            not_after: u64::MAX,
+            rsa,
+        };
+        Self { pair, key }
+    }
+
+    fn keys(&self, at: &Path) -> PathBuf {
+        let path = at.join("release.pub.json");
+        fs::write(&path, serde_json::to_vec(&self.key).unwrap()).unwrap();
+        path
+    }
+
+    fn release(&self, directory: &Path, edition: Edition, content: &[u8]) {
+        fs::create_dir_all(directory).unwrap();
+        let sha256 = |bytes: &[u8]| {
+            let mut value = Hex([0; 32]);
+            value.0.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+            value
+        };
+        let name = format!("aegis-{edition}-1.0.0.iso");
+        fs::write(directory.join(&name), content).unwrap();
+        let file = File { size: content.len() as u64, sha256: sha256(content) };
+        let zero = Hex([0; 32]);
+        let manifest = Manifest {
+            format: Manifest::FORMAT,
+            id: Hex([0; 16]),
+            edition,
+            version: "1.0.0".parse().unwrap(),
+            channel: Channel::Stable,
+            epoch: 0,
+            kernel: "none".into(),
+            image: Image {
+                kind: ImageKind::Squashfs,
+                data_size: 4096,
+                size: 8192,
+                salt: zero,
+                root_hash: zero,
+            },
+            files: BTreeMap::from([(name.clone(), file)]),
+            inputs: BTreeMap::new(),
+        };
+        let bytes = manifest.to_bytes();
+        let message = KeyRole::Release.message(&bytes);
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut signature).unwrap();
+        let signature = format!(
+            "{{\"key\":\"{}\",\"algorithm\":\"rsa-pkcs1-sha256\",\"signature\":\"{}\"}}",
+            self.key.id,
+            hex::encode(&signature)
+        );
+        fs::write(directory.join("manifest.json"), &bytes).unwrap();
+        fs::write(directory.join("manifest.json.sig"), signature).unwrap();
+        fs::write(directory.join("SHA256SUMS"), format!("{}  {name}\n", sha256(content))).unwrap();
+    }
+}
+
+#[test]
+fn what_is_published_is_served_and_what_was_tampered_with_is_not() {
+    let (place, maker) = (Place::new(), Maker::new());
+    let keys = maker.keys(place.directory.path());
+    let publish = |name: &str, keys: &Path| {
+        place.run(&["publish", place.path(name).to_str().unwrap(), "--keys", keys.to_str().unwrap()])
+    };
+    maker.release(&place.path("good"), Edition::Freemium, b"an image");
+    assert!(publish("good", &keys).status.success());
+    assert!(publish("good", &keys).status.success());
+
+    // Another file of the same length under the same manifest; another key; another content as the same version.
+    maker.release(&place.path("tampered"), Edition::Server, b"an image");
+    fs::write(place.path("tampered/aegis-server-1.0.0.iso"), b"AN IMAGE").unwrap();
+    let refused = publish("tampered", &keys);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    let other = Maker::new().keys(&place.path("tampered"));
+    maker.release(&place.path("fine"), Edition::Server, b"an image");
+    assert_eq!(publish("fine", &other).status.code(), Some(3));
+    maker.release(&place.path("changed"), Edition::Freemium, b"another");
+    let refused = publish("changed", &keys);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("was published before") && said.contains("next:"),
+        "{said}"
+    );
+
+    let served = place.serve();
+    let path = "/download/freemium/1.0.0/aegis-freemium-1.0.0.iso";
+    assert_eq!(get(served.public, path), (200, b"an image".to_vec()));
+    assert_eq!(get(served.public, "/download/server/1.0.0/aegis-server-1.0.0.iso").0, 404);
+    let page = String::from_utf8(get(served.public, "/downloads").1).unwrap();
+    assert!(page.contains(path), "the page of downloads does not name {path}");
+
+    // What is published while it runs is there soon, also on the pages; what is paid for needs a link.
+    maker.release(&place.path("gamer"), Edition::Gamer, b"a game");
+    assert!(publish("gamer", &keys).status.success());
+    served.signal(Signal::SIGHUP);
+    let path = "/download/gamer/1.0.0/aegis-gamer-1.0.0.iso";
+    let begun = Instant::now();
+    while get(served.public, path).0 != 403 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+    let link = place.run(&["link", path]);
+    let link = String::from_utf8(link.stdout).unwrap();
+    let query = link.trim().rsplit_once('?').unwrap().1;
+    assert_eq!(get(served.public, &format!("{path}?{query}")), (200, b"a game".to_vec()));
+    assert!(!place.run(&["link", "/download/gamer/1.0.0/other.iso"]).status.success());
+}
+
+#[test]
+fn it_ends_when_it_is_told_and_starts_again_after_it_was_killed() {
+    let place = Place::new();
+    let served = place.serve();
+    assert_eq!(get(served.watch, "/healthz").0, 200);
+    assert_eq!(get(served.watch, "/readyz").0, 200);
+    assert_eq!(get(served.public, "/readyz").0, 404);
+    assert_eq!(get(served.public, "/").0, 200);
+    assert_eq!(get(served.public, "/no-such-page").0, 404);
+    let second = place.run(&["serve"]);
+    assert_eq!(second.status.code(), Some(3), "{second:?}");
+    served.signal(Signal::SIGKILL);
+    assert_eq!(served.wait(), None);
+    let served = place.serve();
+    assert_eq!(get(served.public, "/").0, 200);
+    served.signal(Signal::SIGTERM);
+    assert_eq!(served.wait(), Some(0));
+}
+
+#[test]
+fn a_copy_is_made_while_it_serves_and_put_back_when_it_does_not() {
+    let (place, maker) = (Place::new(), Maker::new());
+    let keys = maker.keys(place.directory.path());
+    let served = place.serve();
+    let copy = place.path("copy");
+    let copy = copy.to_str().unwrap();
+    assert!(place.run(&["backup", copy]).status.success());
+    assert!(!place.run(&["backup", copy]).status.success());
+    maker.release(&place.path("good"), Edition::Freemium, b"an image");
+    let directory = place.path("good");
+    let publish = ["publish", directory.to_str().unwrap(), "--keys", keys.to_str().unwrap()];
+    assert!(place.run(&publish).status.success());
+    assert_eq!(place.run(&["restore", copy]).status.code(), Some(3));
+    served.signal(Signal::SIGTERM);
+    assert_eq!(served.wait(), Some(0));
+    let restored = place.run(&["restore", copy]);
+    assert!(restored.status.success(), "{restored:?}");
+    let served = place.serve();
+    assert_eq!(get(served.public, "/download/freemium/1.0.0/aegis-freemium-1.0.0.iso").0, 404);
+}
+
+#[test]
+fn mistakes_of_the_operator_are_named() {
+    let place = Place::new();
+    let said = |arguments: &[&str]| {
+        let output = place.run(arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = said(&["serve", "--set", "listen.pubic=1"]);
+    assert!(code == Some(2) && text.contains("pubic") && text.contains("next:"), "{text}");
+    let (code, text) = said(&["serve", "--set", "storage.database=mysql://x"]);
+    assert!(code == Some(2) && text.contains("storage.database"), "{text}");
+    let (code, text) = said(&["serve", "--set", "storage.secret=/nowhere/secret"]);
+    assert!(code == Some(1) && text.contains("/nowhere/secret"), "{text}");
+    let (code, text) = said(&["serve", "--set", "tls={certificate=\"/nowhere\",key=\"/nowhere\"}"]);
+    assert!(code == Some(2) && text.contains("/nowhere") && text.contains("next:"), "{text}");
+    let (code, _) = said(&["check-config"]);
+    assert_eq!(code, Some(0));
+    let (code, _) = said(&["nonsense"]);
+    assert_eq!(code, Some(2));
+    // A database that is damaged is not served.
+    fs::write(place.path("db"), vec![0x55; 8192]).unwrap();
+    let (code, text) = said(&["serve"]);
+    assert!(code == Some(1) || code == Some(3), "{text}");
+}
