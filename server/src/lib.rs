@@ -3,9 +3,11 @@
 //! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
+pub mod accounts;
 mod clock;
 mod error;
 pub mod http;
+pub mod mail;
 pub mod store;
 
 pub use clock::Clock;
