@@ -10,12 +10,12 @@ const MEMORY: i64 = 24 * 3600;
 
 /// Counts before the attempt: of many at once no more get through than one after the other. The fifth failure and those
 /// after it make wait 5, 15, 60 and 300 seconds, then always 900.
-const COUNT: &str = "INSERT INTO failed_attempts (place, failures, allowed_at, forgotten_at) VALUES ($1, 1, $2, $3) \
+const COUNT: &str = "INSERT INTO failed_attempts (place, failures, allowed_at, forgotten_at) VALUES ($1, 1, 0, $3) \
     ON CONFLICT (place) DO UPDATE SET \
     failures = CASE WHEN failed_attempts.forgotten_at <= $2 THEN 1 ELSE failed_attempts.failures + 1 END, \
-    allowed_at = $2 + CASE WHEN failed_attempts.forgotten_at <= $2 OR failed_attempts.failures < 4 THEN 0 \
-    WHEN failed_attempts.failures = 4 THEN 5 WHEN failed_attempts.failures = 5 THEN 15 \
-    WHEN failed_attempts.failures = 6 THEN 60 WHEN failed_attempts.failures = 7 THEN 300 ELSE 900 END, \
+    allowed_at = CASE WHEN failed_attempts.forgotten_at <= $2 OR failed_attempts.failures < 4 THEN 0 \
+    WHEN failed_attempts.failures = 4 THEN $2 + 5 WHEN failed_attempts.failures = 5 THEN $2 + 15 \
+    WHEN failed_attempts.failures = 6 THEN $2 + 60 WHEN failed_attempts.failures = 7 THEN $2 + 300 ELSE $2 + 900 END, \
     forgotten_at = $3 WHERE failed_attempts.allowed_at <= $2";
 
 /// The name of a counter.

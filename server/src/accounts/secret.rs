@@ -17,8 +17,8 @@ impl Secret {
         Ok(Self(BASE64URL_NOPAD.encode(&random::<32>()?)))
     }
 
-    /// One that a client brought; `None` when it cannot be one of [`Self::random`].
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// One that a client brought; `None` when it is not the one spelling of 32 bytes in base64url.
+    pub fn parse(text: &str) -> Option<Self> {
         let bytes = (text.len() == 43).then(|| BASE64URL_NOPAD.decode(text.as_bytes()).ok())??;
         (bytes.len() == 32).then(|| Self(text.to_owned()))
     }
