@@ -133,7 +133,14 @@ impl Accounts {
         let Some(row) = rows.first() else { return Ok(None) };
         if row.int(2)? <= now - NOTED {
             let note = "UPDATE sessions SET seen_at = $1 WHERE id = $2 AND seen_at < $1";
-            self.store.write(vec![Statement::new(note, [now.into(), row.blob(0)?.into()])]).await?;
+            let noted = self.store.write(vec![Statement::new(note, [now.into(), row.blob(0)?.into()])]).await;
+            // With a full disk people can still look at their pages.
+            if let Err(error) = noted {
+                tracing::warn!(
+                    error = aegis_core::report::render(&error),
+                    "the use of a session was not noted"
+                );
+            }
         }
         identity_of(row, row.int(1)? == 1).map(Some)
     }

@@ -90,7 +90,75 @@ impl Post for Smtp {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// A server that takes one letter, or refuses the recipient, and answers what was said to it.
+    async fn converse(listener: TcpListener, refuse: bool) -> String {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let (mut said, mut in_data) = (String::new(), false);
+        stream.write_all(b"220 test\r\n").await.unwrap();
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or_default() == 0 {
+                return said;
+            }
+            said.push_str(&line);
+            let answer = match (in_data, line.trim_end()) {
+                (true, ".") => "250 taken\r\n",
+                (true, _) => continue,
+                (false, "DATA") => "354 go on\r\n",
+                (false, "QUIT") => return said,
+                (false, text) if refuse && text.starts_with("RCPT") => "550 <a@b.de> is unknown\r\n",
+                (false, _) => "250 good\r\n",
+            };
+            in_data = answer.starts_with("354");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_letter_goes_over_the_wire_and_a_refusal_is_told_without_the_address() {
+        let from = "Aegis OS <no-reply@example.org>";
+        let letter = Letter::new("a@b.de", "Hello", "one\n.\nRCPT TO:<c@d.de>\n").unwrap();
+        for refuse in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let server = tokio::spawn(converse(listener, refuse));
+            let smtp = Smtp::new("127.0.0.1", port, Protection::Plain, None, from).unwrap();
+            let sent = smtp.deliver(&letter, "77").await;
+            drop(smtp);
+            let said = server.await.unwrap();
+            assert!(said.contains("MAIL FROM:<no-reply@example.org>\r\nRCPT TO:<a@b.de>\r\n"), "{said}");
+            match sent {
+                Ok(()) => assert!(!refuse && said.contains("\r\n..\r\n"), "a lone dot is doubled: {said}"),
+                Err(error) => {
+                    let text = aegis_core::report::render(&error);
+                    assert!(refuse && text.contains("550") && !text.contains("a@b.de"), "{text}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_to_a_server_that_offers_no_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(converse(listener, false));
+        let from = "Aegis OS <no-reply@example.org>";
+        let user = Some(("user".into(), "password".into()));
+        let smtp = Smtp::new("127.0.0.1", port, Protection::StartTls, user, from).unwrap();
+        let letter = Letter::new("a@b.de", "Hello", "one").unwrap();
+        assert!(smtp.deliver(&letter, "77").await.is_err());
+        drop(smtp);
+        let said = server.await.unwrap();
+        assert!(!said.contains("AUTH") && !said.contains("MAIL"), "{said}");
+    }
 
     #[test]
     fn plain_text_stays_on_this_machine() {

@@ -14,8 +14,9 @@ use aegis_server::{
     accounts::{self, AccountId, Accounts, Secret, Settings},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
-    store::{self, Later, Store},
+    store::{self, Later, Statement, Store},
 };
+use argon2::password_hash::PasswordHasher;
 use axum::{
     Router,
     body::Body,
@@ -199,6 +200,21 @@ impl Site {
         assert_eq!(gone.status, StatusCode::SEE_OTHER);
         assert_eq!(self.account_of(&tokens).await.0, StatusCode::UNAUTHORIZED);
         assert_eq!(self.try_login_api(email, PASSWORD, None).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    /// As an older program would have stored it.
+    pub(crate) async fn store_with_less_cost(&self, email: &str, password: &str) {
+        let params = argon2::Params::new(64, 1, 1, None).unwrap();
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let hash =
+            argon2.hash_password_with_salt(password.as_bytes(), b"a salt of 16 by.").unwrap().to_string();
+        let sql = "UPDATE accounts SET password = $1 WHERE address_key = $2";
+        self.store.write(vec![Statement::new(sql, [hash.into(), email.into()]).expecting(1)]).await.unwrap();
+    }
+
+    pub(crate) async fn stored_password(&self, email: &str) -> String {
+        let query = Statement::new("SELECT password FROM accounts WHERE address_key = $1", [email.into()]);
+        self.store.read(query).await.unwrap()[0].text(0).unwrap().to_owned()
     }
 
     // The second factor.
