@@ -3,9 +3,9 @@ CREATE TABLE accounts (
     address TEXT NOT NULL,
     address_key TEXT NOT NULL UNIQUE,
     password TEXT NOT NULL,
+    must_change BIGINT NOT NULL,
     role TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    confirmed_at BIGINT,
     totp_secret BLOB,
     totp_step BIGINT NOT NULL,
     totp_since BIGINT
@@ -16,13 +16,21 @@ CREATE TABLE recovery_codes (
     used_at BIGINT,
     PRIMARY KEY (account, digest)
 );
+CREATE TABLE registrations (
+    digest BLOB PRIMARY KEY,
+    address TEXT NOT NULL,
+    address_key TEXT NOT NULL,
+    password TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX registrations_of_address ON registrations (address_key);
 CREATE TABLE mailed_tokens (
     digest BLOB PRIMARY KEY,
     account BLOB NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     purpose TEXT NOT NULL,
     address TEXT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    used_at BIGINT
+    address_key TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
 );
 CREATE INDEX mailed_tokens_of_account ON mailed_tokens (account);
 CREATE TABLE sessions (
@@ -63,12 +71,12 @@ CREATE TABLE failed_attempts (
     allowed_at BIGINT NOT NULL,
     forgotten_at BIGINT NOT NULL
 );
+CREATE INDEX failed_attempts_by_end ON failed_attempts (forgotten_at);
 CREATE TABLE outbox (
     id BLOB PRIMARY KEY,
     recipient TEXT NOT NULL,
     subject TEXT NOT NULL,
     body TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,
     tries BIGINT NOT NULL
 );

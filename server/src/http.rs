@@ -4,6 +4,6 @@ mod problem;
 
 pub use problem::{Code, Problem};
 
-/// The address of the client, an extension of each request: the socket's other end, or what a trusted proxy says of it.
+/// The address of the client, after trusted proxies; among the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub std::net::IpAddr);

@@ -3,6 +3,7 @@
 //! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
+pub mod accounts;
 pub mod audit;
 pub mod cli;
 mod clock;
@@ -12,6 +13,7 @@ pub mod engine;
 mod error;
 pub mod http;
 pub mod limits;
+pub mod mail;
 mod maintain;
 pub mod secret;
 pub mod serve;

@@ -1,0 +1,20 @@
+//! Accounts under attack, through the router. Numbers of attacks are those of the project's list.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "accounts/factor.rs"]
+mod factor;
+#[path = "accounts/passwords.rs"]
+mod passwords;
+#[path = "accounts/registration.rs"]
+mod registration;
+#[path = "support/postgres.rs"]
+mod server;
+#[path = "accounts/sessions.rs"]
+mod sessions;
+#[path = "support/site.rs"]
+mod site;
+#[path = "accounts/tokens.rs"]
+mod tokens;
+
+const ANN: &str = "ann@example.org";
+const OTHER: &str = "another long password";

@@ -1,0 +1,484 @@
+//! A site on a database of its own, and browsers that keep cookies.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aegis_server::{
+    Clock, Error,
+    accounts::{self, AccountId, Accounts, Secret, Settings},
+    http::Peer,
+    mail::{Courier, Folder, Letter, Post},
+    store::{self, Later, Statement, Store},
+};
+use argon2::password_hash::PasswordHasher;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub(crate) const PASSWORD: &str = "correct horse on a hill";
+const ORIGIN: &str = "http://localhost:8080";
+
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+pub(crate) struct Site {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) clock: Clock,
+    pub(crate) url: String,
+    store: Arc<dyn Store>,
+    router: Router,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub(crate) async fn new() -> Self {
+        Self::with_origin(ORIGIN).await
+    }
+
+    pub(crate) async fn with_origin(origin: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("db").display());
+        Self::made(&url, [7; 32], origin, folder, Clock::default()).await
+    }
+
+    pub(crate) async fn at(url: &str, secret: [u8; 32]) -> Self {
+        Self::at_origin(url, secret, ORIGIN).await
+    }
+
+    pub(crate) async fn at_origin(url: &str, secret: [u8; 32], origin: &str) -> Self {
+        Self::made(url, secret, origin, tempfile::tempdir().unwrap(), Clock::default()).await
+    }
+
+    /// What a second process on the same database and the same machine's clock has.
+    pub(crate) async fn in_another_process(&self) -> Self {
+        Self::made(&self.url, [7; 32], ORIGIN, tempfile::tempdir().unwrap(), self.clock.clone()).await
+    }
+
+    async fn made(
+        url: &str,
+        secret: [u8; 32],
+        origin: &str,
+        folder: tempfile::TempDir,
+        clock: Clock,
+    ) -> Self {
+        let store = store::open(url, &clock).await.unwrap();
+        let mut settings = Settings::new(origin, secret);
+        (settings.hashing, settings.waiting) = (2, 12);
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings).unwrap());
+        let router = accounts::router(Arc::clone(&accounts));
+        Self { accounts, clock, url: url.into(), store, router, folder }
+    }
+
+    pub(crate) fn browser(&self) -> Browser {
+        self.browser_at("192.0.2.1")
+    }
+
+    pub(crate) fn browser_at(&self, peer: &str) -> Browser {
+        Browser {
+            router: self.router.clone(),
+            peer: Peer(peer.parse().unwrap()),
+            cookies: BTreeMap::new(),
+            raw_cookie: None,
+            agent: "Test".into(),
+            host: None,
+            extra: Vec::new(),
+        }
+    }
+
+    // Letters.
+
+    /// Every letter so far, decoded, in the order of their coming.
+    pub(crate) async fn letters(&self) -> Vec<String> {
+        let post = Arc::new(
+            Folder::new(self.folder.path().join("mail"), "Aegis OS <no-reply@example.org>").unwrap(),
+        );
+        let courier = Courier::new(Arc::clone(&self.store), post, self.clock.clone());
+        while courier.deliver_due().await.unwrap() > 0 {}
+        let files = std::fs::read_dir(self.folder.path().join("mail")).unwrap();
+        let mut letters: Vec<_> = files
+            .map(|file| file.unwrap().path())
+            .map(|path| {
+                (
+                    std::fs::metadata(&path).unwrap().modified().unwrap(),
+                    std::fs::read_to_string(&path).unwrap(),
+                )
+            })
+            .collect();
+        letters.sort();
+        // Quoted-printable: soft line breaks and the sign that they need.
+        letters.into_iter().map(|(_, text)| text.replace("=\r\n", "").replace("=3D", "=")).collect()
+    }
+
+    /// The links of a kind, by the letters they came in.
+    pub(crate) async fn links(&self, path: &str) -> Vec<String> {
+        let letters = self.letters().await;
+        let start = format!("{path}?token=");
+        let of = |letter: &String| {
+            let at = letter.find(&start)?;
+            Some(letter[at..].split_whitespace().next().unwrap().to_owned())
+        };
+        letters.iter().filter_map(of).collect()
+    }
+
+    /// The last one that was not seen before.
+    pub(crate) async fn link(&self, path: &str) -> String {
+        let links = self.links(path).await;
+        let seen = self.folder.path().join("seen");
+        let before = std::fs::read_to_string(&seen).unwrap_or_default();
+        let fresh: Vec<_> = links.into_iter().filter(|link| !before.contains(link.as_str())).collect();
+        assert_eq!(fresh.len(), 1, "one new letter");
+        std::fs::write(&seen, format!("{before}{}\n", fresh[0])).unwrap();
+        fresh[0].clone()
+    }
+
+    // Accounts.
+
+    pub(crate) async fn register(&self, email: &str, password: &str) {
+        let fields = [("email", email), ("password", password)];
+        assert_eq!(self.browser().form("/account/register", &fields).await.status, StatusCode::OK);
+    }
+
+    pub(crate) async fn account(&self, email: &str, password: &str) {
+        self.register(email, password).await;
+        let link = self.link("/account/confirm").await;
+        assert_eq!(self.browser().follow(&link, &[("password", password)]).await.status, StatusCode::OK);
+    }
+
+    /// One walk through everything that an account does.
+    pub(crate) async fn everything_once(&self) {
+        let email = "carol@example.org";
+        let (status, body) =
+            self.api("/api/v1/auth/register", &json!({"email": email, "password": PASSWORD})).await;
+        assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("confirmation_sent")));
+        assert_eq!(
+            self.try_login_api(email, PASSWORD, None).await.0,
+            StatusCode::UNAUTHORIZED,
+            "not confirmed"
+        );
+        let link = self.link("/account/confirm").await;
+        let mut browser = self.browser();
+        assert_eq!(browser.get(&link).await.status, StatusCode::OK);
+        assert_eq!(browser.get(&link).await.status, StatusCode::OK, "looking at a link uses nothing up");
+        assert_eq!(browser.follow(&link, &[("password", PASSWORD)]).await.status, StatusCode::OK);
+        assert_eq!(browser.follow(&link, &[("password", PASSWORD)]).await.status, StatusCode::CONFLICT);
+        assert_eq!(browser.sign_in(email, PASSWORD).await.location.as_deref(), Some("/account"));
+        let page = browser.get("/account").await;
+        assert!(page.body.contains(email) && page.body.contains("customer"));
+        let (secret, codes) = self.enrol_with(&mut browser, PASSWORD).await;
+        assert_eq!((secret.len(), codes.len()), (20, 10));
+        browser.post("/account/sign-out", &[]).await;
+        assert_eq!(browser.get("/account").await.location.as_deref(), Some("/account/sign-in"));
+        assert_eq!(browser.sign_in(email, PASSWORD).await.location.as_deref(), Some("/account/code"));
+        assert_eq!(browser.form("/account/code", &[("code", &codes[0])]).await.status, StatusCode::SEE_OTHER);
+        assert!(browser.get("/account").await.body.contains("9 recovery codes"));
+        self.clock.advance(60);
+        let remove = [("password", PASSWORD), ("code", &self.code(&secret, 0))];
+        let removed =
+            browser.post_from("/account/second-factor", "/account/second-factor/remove", &remove).await;
+        assert_eq!(removed.location.as_deref(), Some("/account"));
+        let tokens = self.login_api(email, PASSWORD, None).await;
+        let wrong = browser.form("/account/delete", &[("password", "wrong password"), ("code", "")]).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let gone = browser.form("/account/delete", &[("password", PASSWORD), ("code", "")]).await;
+        assert_eq!(gone.status, StatusCode::SEE_OTHER);
+        assert_eq!(self.account_of(&tokens).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(self.try_login_api(email, PASSWORD, None).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    /// As an older program would have stored it.
+    pub(crate) async fn store_with_less_cost(&self, email: &str, password: &str) {
+        let params = argon2::Params::new(64, 1, 1, None).unwrap();
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let hash =
+            argon2.hash_password_with_salt(password.as_bytes(), b"a salt of 16 by.").unwrap().to_string();
+        let sql = "UPDATE accounts SET password = $1 WHERE address_key = $2";
+        self.store.write(vec![Statement::new(sql, [hash.into(), email.into()]).expecting(1)]).await.unwrap();
+    }
+
+    pub(crate) async fn stored_password(&self, email: &str) -> String {
+        let query = Statement::new("SELECT password FROM accounts WHERE address_key = $1", [email.into()]);
+        self.store.read(query).await.unwrap()[0].text(0).unwrap().to_owned()
+    }
+
+    // The second factor.
+
+    pub(crate) async fn enrol(&self, email: &str, password: &str) -> (Vec<u8>, Vec<String>) {
+        let mut browser = self.browser();
+        browser.sign_in(email, password).await;
+        self.enrol_with(&mut browser, password).await
+    }
+
+    pub(crate) async fn enrol_with(&self, browser: &mut Browser, password: &str) -> (Vec<u8>, Vec<String>) {
+        let here = "/account/second-factor";
+        let begun = browser.post_from(here, "/account/second-factor/begin", &[("password", password)]).await;
+        assert_eq!(begun.status, StatusCode::SEE_OTHER);
+        let picture = browser.get("/account/second-factor/code.svg").await;
+        assert!(picture.body.contains("<svg") && !picture.body.contains("style="));
+        let page = browser.get(here).await.body;
+        let text = page.split("<code>").nth(1).unwrap().split("</code>").next().unwrap().replace(' ', "");
+        let secret = data_encoding::BASE32_NOPAD.decode(text.as_bytes()).unwrap();
+        let code = self.code(&secret, 0);
+        let wrong = browser.post_from(here, "/account/second-factor/finish", &[("code", "12345")]).await;
+        assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+        let done = browser.post_from(here, "/account/second-factor/finish", &[("code", &code)]).await;
+        assert_eq!(done.status, StatusCode::OK);
+        let codes =
+            done.body.split("<code>").skip(1).map(|part| part.split("</code>").next().unwrap().to_owned());
+        (secret, codes.collect())
+    }
+
+    /// RFC 6238, written a second time and from the text, so that a fault of the server's is not repeated.
+    pub(crate) fn code(&self, secret: &[u8], steps: i64) -> String {
+        let counter = u64::try_from(self.clock.now() / 30 + steps).unwrap();
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
+        let tag = aws_lc_rs::hmac::sign(&key, &counter.to_be_bytes());
+        let tag = tag.as_ref();
+        let offset = (tag[19] & 0xf) as usize;
+        let binary =
+            u32::from_be_bytes([tag[offset] & 0x7f, tag[offset + 1], tag[offset + 2], tag[offset + 3]]);
+        format!("{:06}", binary % 1_000_000)
+    }
+
+    // The API.
+
+    pub(crate) async fn api(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let answer = self.browser().json(path, body).await;
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+
+    pub(crate) async fn try_login_api(
+        &self,
+        email: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> (StatusCode, Value) {
+        let mut body = json!({"email": email, "password": password});
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
+        self.api("/api/v1/auth/login", &body).await
+    }
+
+    pub(crate) async fn login_api(&self, email: &str, password: &str, code: Option<&str>) -> Value {
+        let (status, tokens) = self.try_login_api(email, password, code).await;
+        assert_eq!(status, StatusCode::OK);
+        tokens
+    }
+
+    pub(crate) async fn refresh(&self, tokens: &Value) -> (StatusCode, Value) {
+        self.api("/api/v1/auth/refresh", &json!({"refresh_token": tokens["refresh_token"]})).await
+    }
+
+    pub(crate) async fn account_of(&self, tokens: &Value) -> (StatusCode, Value) {
+        let mut browser = self.browser();
+        let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+        let answer = browser.get_with("/api/v1/account", &[("authorization", bearer.as_str())]).await;
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+
+    pub(crate) async fn id_of(&self, tokens: &Value) -> AccountId {
+        let id = self.account_of(tokens).await.1["id"].as_str().unwrap().to_owned();
+        AccountId(data_encoding::HEXLOWER.decode(id.as_bytes()).unwrap().try_into().unwrap())
+    }
+
+    pub(crate) async fn couriers_share_the_work(&self, email: &str) {
+        for _ in 0..3 {
+            self.register(email, PASSWORD).await;
+        }
+        let post = Arc::new(Unsteady::default());
+        let courier = || Courier::new(Arc::clone(&self.store), Arc::clone(&post) as _, self.clock.clone());
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let courier = courier();
+                tokio::spawn(async move { courier.deliver_due().await.unwrap() })
+            })
+            .collect();
+        let mut delivered = 0;
+        for task in tasks {
+            delivered += task.await.unwrap();
+        }
+        // The first try of each letter failed, and it waits.
+        assert_eq!((delivered, post.seen.lock().unwrap().len()), (0, 3));
+        assert_eq!(courier().deliver_due().await.unwrap(), 0);
+        self.clock.advance(121);
+        assert_eq!(courier().deliver_due().await.unwrap(), 3);
+        self.clock.advance(1_000_000);
+        assert_eq!(courier().deliver_due().await.unwrap(), 0, "what was delivered is gone");
+        let seen = post.seen.lock().unwrap();
+        assert!(seen.values().all(|tries| *tries == 2), "{}", seen.len());
+    }
+}
+
+/// A post that refuses every letter the first time.
+#[derive(Default)]
+struct Unsteady {
+    seen: Mutex<BTreeMap<String, usize>>,
+    calls: AtomicUsize,
+}
+
+impl Post for Unsteady {
+    fn deliver<'a>(&'a self, _: &'a Letter, id: &'a str) -> Later<'a, ()> {
+        Box::pin(async move {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let mut seen = self.seen.lock().unwrap();
+            let tries = seen.entry(id.to_owned()).or_default();
+            *tries += 1;
+            if *tries == 1 { Err(Error::Busy("letters")) } else { Ok(()) }
+        })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Browser {
+    router: Router,
+    peer: Peer,
+    pub(crate) cookies: BTreeMap<String, String>,
+    pub(crate) raw_cookie: Option<String>,
+    pub(crate) agent: String,
+    pub(crate) host: Option<String>,
+    pub(crate) extra: Vec<(&'static str, &'static str)>,
+}
+
+impl Browser {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, None).await
+    }
+
+    pub(crate) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send_with("GET", path, headers, None).await
+    }
+
+    pub(crate) async fn json(&mut self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, Some(("application/json", body.to_string()))).await
+    }
+
+    /// Opens the page of a form and sends it.
+    pub(crate) async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post_from(path, path, fields).await
+    }
+
+    /// Opens a link of a letter and sends its form.
+    pub(crate) async fn follow(&mut self, link: &str, fields: &[(&str, &str)]) -> Answer {
+        let (path, token) = link.split_once("?token=").unwrap();
+        let fields: Vec<_> = fields.iter().copied().chain([("token", token)]).collect();
+        self.post_from(link, path, &fields).await
+    }
+
+    /// Opens one page for its token, and posts to another.
+    pub(crate) async fn post_from(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.get(page).await.form_token();
+        let fields: Vec<_> = fields.iter().copied().chain([("form_token", token.as_str())]).collect();
+        self.post_raw(path, &fields).await
+    }
+
+    /// Posts what has no page of its own, with the token of the account's page.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post_from("/account", path, fields).await
+    }
+
+    pub(crate) async fn post_raw(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let pair = |(name, value): &(&str, &str)| format!("{}={}", escaped(name), escaped(value));
+        let body = fields.iter().map(pair).collect::<Vec<_>>().join("&");
+        self.send("POST", path, Some(("application/x-www-form-urlencoded", body))).await
+    }
+
+    pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
+        let answer = self.form("/account/sign-in", &[("email", email), ("password", password)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        answer
+    }
+
+    pub(crate) fn session(&self) -> Secret {
+        Secret::parse(&self.cookies["aegis"]).unwrap()
+    }
+
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
+        self.send_with(method, path, &[], body).await
+    }
+
+    async fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, String)>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).extension(self.peer);
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = self.raw_cookie.clone().unwrap_or_else(|| cookies.join("; "));
+        request = request.header(header::COOKIE, cookies).header(header::USER_AGENT, &self.agent);
+        request = request.header(header::HOST, self.host.as_deref().unwrap_or("localhost:8080"));
+        for (name, value) in self.extra.iter().chain(headers) {
+            request = request.header(*name, *value);
+        }
+        let request = match body {
+            Some((kind, body)) => request.header(header::CONTENT_TYPE, kind).body(Body::from(body)),
+            None => request.body(Body::empty()),
+        };
+        let response = self.router.clone().oneshot(request.unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for line in parts.headers.get_all(header::SET_COOKIE) {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.into(), value.into());
+            }
+        }
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let location = parts.headers.get(header::LOCATION).map(|path| path.to_str().unwrap().to_owned());
+        Answer { status: parts.status, location, headers: parts.headers, body }
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) location: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The token of the page's forms; empty when it has none.
+    pub(crate) fn form_token(&self) -> String {
+        self.values_of("form_token").into_iter().next().unwrap_or_default()
+    }
+
+    /// The values of the hidden fields of a name.
+    pub(crate) fn values_of(&self, name: &str) -> Vec<String> {
+        let start = format!("name=\"{name}\" value=\"");
+        self.body.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
+        .collect()
+}
