@@ -24,6 +24,9 @@ macro_rules! say {
     ($($part:tt)*) => {{ writeln!(std::io::stdout(), $($part)*).ok(); }};
 }
 
+/// The account that `demo` makes.
+const DEMO_OWNER: &str = "owner@example.org";
+
 /// Site, accounts, API and downloads of Aegis OS in one program
 #[derive(Parser)]
 #[command(name = "aegis-server", version, max_term_width = 80)]
@@ -119,7 +122,7 @@ pub fn run() -> Result<u8> {
         }
         Verb::Demo { data, port } => {
             let config = serve::demo(&data, port)?;
-            block_on(serve::run(config, announce))
+            block_on(serve::run(config, Some(DEMO_OWNER), announce))
         }
         verb => {
             let environment = std::env::vars_os();
@@ -135,7 +138,7 @@ pub fn run() -> Result<u8> {
 
 fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
     match verb {
-        Verb::Serve => block_on(serve::run(config, announce)),
+        Verb::Serve => block_on(serve::run(config, None, announce)),
         Verb::CheckConfig { .. } => {
             say!("{}", config.to_string().trim_end());
             Ok(exit::OK)
@@ -143,7 +146,8 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
         Verb::Publish { directory, keys } => block_on(publish(&config, &directory, &keys, json)),
         Verb::Link { path, hours } => block_on(link(&config, &path, hours, json)),
         Verb::Migrate => block_on(async {
-            let store = store::open(&config.storage.database, &Clock::default()).await?;
+            let copies = config.storage.blobs.parent().unwrap_or(Path::new("."));
+            let store = store::migrate(&config.storage.database, &Clock::default(), copies).await?;
             say!("{}: the schema is up to date", store.kind());
             Ok(exit::OK)
         }),
@@ -185,6 +189,9 @@ fn announce(started: &serve::Started) {
     }
     if let Some(address) = started.watch {
         say!("health and metrics: http://{address}");
+    }
+    if let Some((address, password)) = &started.owner {
+        say!("sign in at /account as {address}, once, with the password {password}");
     }
 }
 

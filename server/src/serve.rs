@@ -12,9 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     Clock, Error, Result,
+    accounts::{self, Accounts},
     config::Config,
     downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::{self, Address, Certificates, Counts, Server},
+    mail::{Courier, Folder},
     maintain,
     secret::{Purpose, Secret},
     store::{self, Store},
@@ -23,6 +25,9 @@ use front::Front;
 
 /// How often releases of other processes are looked for.
 const REFRESH: Duration = Duration::from_secs(10);
+
+/// How often what has expired is removed.
+const TIDY: Duration = Duration::from_secs(300);
 
 /// What is served, for the person who started it.
 #[derive(Debug)]
@@ -33,13 +38,16 @@ pub struct Started {
     pub public: Vec<SocketAddr>,
     /// Where health and metrics are.
     pub watch: Option<SocketAddr>,
+    /// Address and one-time password of the owner that was asked for.
+    pub owner: Option<(String, String)>,
 }
 
-/// Serves until SIGTERM or SIGINT. `announce` is called when every socket is served.
+/// Serves until SIGTERM or SIGINT. `announce` is called when every socket is served. With `owner` that account gets a new
+/// password, which must be changed.
 ///
 /// # Errors
 /// When something that it needs is not there. Nothing is served then.
-pub async fn run(config: Config, announce: impl FnOnce(&Started)) -> Result<u8> {
+pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Started)) -> Result<u8> {
     let parts = Parts::make(&config).await?;
     let certificates = match &config.tls {
         Some(tls) => Some(Arc::new(Certificates::read(&tls.certificate, &tls.key)?)),
@@ -61,7 +69,11 @@ pub async fn run(config: Config, announce: impl FnOnce(&Started)) -> Result<u8> 
         }
     }
     let scheme = if certificates.is_some() { "https" } else { "http" };
-    announce(&Started { scheme, public, watch });
+    let owner = match owner {
+        Some(address) => Some((address.to_owned(), parts.make_owner(address).await?)),
+        None => None,
+    };
+    announce(&Started { scheme, public, watch, owner });
     notify(&[NotifyState::Ready]);
     until_ended(&parts, certificates.as_deref()).await?;
     notify(&[NotifyState::Stopping]);
@@ -82,6 +94,7 @@ fn notify(states: &[NotifyState<'_>]) {
 struct Parts {
     front: Arc<Front>,
     watch: Arc<front::Watch>,
+    accounts: Arc<Accounts>,
     store: Arc<dyn Store>,
     counts: Arc<Counts>,
     _alone: Option<fs::File>,
@@ -108,9 +121,27 @@ impl Parts {
             running: Arc::new(Running::default()),
             counted: Counted::default(),
         };
-        let front = Arc::new(Front::new(config, specs, downloads, Arc::clone(&counts))?);
+        let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings)?);
+        let router = accounts::router(Arc::clone(&accounts));
+        let front = Arc::new(Front::new(config, specs, downloads, router, Arc::clone(&counts))?);
+        let post = Folder::new(&config.storage.mail, &config.site.contact)?;
+        let courier = Courier::new(Arc::clone(&store), Arc::new(post), clock.clone());
+        tokio::spawn(async move { courier.run().await });
         let watch = Arc::new(front::Watch::new(Arc::clone(&front), Arc::clone(&store), clock));
-        Ok(Self { front, watch, store, counts, _alone: alone })
+        Ok(Self { front, watch, accounts, store, counts, _alone: alone })
+    }
+}
+
+impl Parts {
+    async fn make_owner(&self, address: &str) -> Result<String> {
+        let made = self.accounts.make_owner(address).await;
+        let secret = made.map_err(|_denied| Error::Config {
+            place: address.to_owned(),
+            problem: "cannot be the address of an owner".into(),
+            hint: "give an address for mail".into(),
+        })?;
+        Ok(secret.reveal().to_owned())
     }
 }
 
@@ -129,6 +160,7 @@ async fn until_ended(parts: &Parts, certificates: Option<&Certificates>) -> Resu
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hup = listen(SignalKind::hangup())?;
     let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |most| most / 2);
+    let mut tidy = tokio::time::interval(TIDY);
     let (mut refresh, mut alive) = (tokio::time::interval(REFRESH), tokio::time::interval(watchdog));
     loop {
         tokio::select! {
@@ -136,6 +168,7 @@ async fn until_ended(parts: &Parts, certificates: Option<&Certificates>) -> Resu
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => reload(parts, certificates).await,
             _ = refresh.tick() => look_again(parts).await,
+            _ = tidy.tick() => tidy_up(parts).await,
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
         }
     }
@@ -155,6 +188,12 @@ async fn reload(parts: &Parts, certificates: Option<&Certificates>) {
 async fn look_again(parts: &Parts) {
     if let Err(error) = parts.front.refresh(&*parts.store).await {
         tracing::warn!(error = aegis_core::report::render(&error), "releases could not be read again");
+    }
+}
+
+async fn tidy_up(parts: &Parts) {
+    if let Err(error) = parts.accounts.tidy().await {
+        tracing::warn!(error = aegis_core::report::render(&error), "what has expired could not be removed");
     }
 }
 

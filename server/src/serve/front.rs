@@ -50,9 +50,10 @@ impl Front {
         config: &Config,
         specs: Vec<Spec>,
         downloads: Downloads,
+        router: Router,
         counts: Arc<Counts>,
     ) -> Result<Self> {
-        let router = Router::new().layer(DefaultBodyLimit::max(config.limits.body_bytes));
+        let router = router.layer(DefaultBodyLimit::max(config.limits.body_bytes));
         let proxies = config.listen.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_>>()?;
         let site = build(&config.site, &specs, &downloads)?;
         let site = RwLock::new(Arc::new(site));
