@@ -3,6 +3,7 @@
 //! Invariants: facts about editions come from `aegis-editions` alone; every change of the database is one batch of
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
+pub mod api;
 pub mod audit;
 mod clock;
 mod error;
