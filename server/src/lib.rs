@@ -10,6 +10,7 @@ mod error;
 pub mod http;
 pub mod limits;
 pub mod store;
+pub mod watch;
 
 pub use clock::Clock;
 pub use error::{Error, Result};
