@@ -64,7 +64,7 @@ enum Claim {
 }
 
 impl Idempotency {
-    /// Keeps answers in `store`.
+    /// Keeps answers in `store`; whatever is made for one database is the same.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
         Self { store, clock }
     }
