@@ -16,3 +16,7 @@ CREATE TABLE idempotency (
     body BLOB
 );
 CREATE INDEX idempotency_by_expiry ON idempotency (expires);
+CREATE TABLE probe (
+    place BIGINT PRIMARY KEY,
+    written_at BIGINT NOT NULL
+);

@@ -4,6 +4,7 @@
 //! statements that holds or does not (`store`); nothing that a client sends reaches a log as it is.
 
 pub mod accounts;
+pub mod api;
 pub mod audit;
 pub mod cli;
 mod clock;
@@ -20,6 +21,7 @@ pub mod serve;
 pub mod site;
 pub mod store;
 mod sys;
+pub mod watch;
 
 pub use clock::Clock;
 pub use error::{Error, Result};

@@ -243,6 +243,18 @@ async fn an_entry_that_is_there_twice_or_that_nobody_signed_is_named() {
 }
 
 #[tokio::test]
+async fn rows_at_absurd_places_are_found_in_no_time() {
+    let bench = Bench::filled(3).await;
+    let json = entry(3).to_json();
+    let values = [i64::MAX.into(), audit::tree::leaf(json.as_bytes()).into(), json.as_str().into()];
+    bench.change("INSERT INTO audit_entries (position, leaf, entry) VALUES ($1 - 7, $2, $3)", values).await;
+    assert_eq!(bench.in_database(&[]).await, "deleted 3");
+    assert_eq!(bench.in_file(&bench.export().await, &bench.verifier(), &[]), "deleted 3");
+    bench.change("UPDATE audit_head SET size = $1", [i64::MAX.into()]).await;
+    assert_eq!(bench.in_database(&[]).await, "deleted 3");
+}
+
+#[tokio::test]
 async fn a_log_that_was_cut_is_found_by_an_older_checkpoint() {
     let bench = Bench::filled(5).await;
     let then = bench.export().await;

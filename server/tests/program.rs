@@ -291,7 +291,10 @@ fn mistakes_of_the_operator_are_named() {
     assert_eq!(code, Some(0));
     let (code, _) = said(&["nonsense"]);
     assert_eq!(code, Some(2));
-    // A database that is damaged is not served.
+    // A database that is damaged is not served; its log, which could repair it, is gone too.
+    for companion in ["db-wal", "db-shm"] {
+        let _ = fs::remove_file(place.path(companion));
+    }
     fs::write(place.path("db"), vec![0x55; 8192]).unwrap();
     let (code, text) = said(&["serve"]);
     assert!(code == Some(1) || code == Some(3), "{text}");

@@ -20,8 +20,8 @@ use crate::{
     store::{Row, Statement, Store},
 };
 
-/// Rows that are read at a time.
-const PAGE: i64 = 1024;
+/// Entries that are read at a time, which is also in the statement.
+const PAGE: usize = 1024;
 /// Bytes of a line; a longer one is not of ours.
 const LINE: u64 = 64 << 10;
 
@@ -51,13 +51,11 @@ struct Evidence {
 /// When the database cannot be read or the output not be written.
 pub async fn export<S: Store + ?Sized>(store: &S, output: &mut (impl Write + Send)) -> Result<u64> {
     let mut lines = 0;
-    let end = Bounds::read(store).await?.end;
-    // Those of the first size after the page before; entries first, then the checkpoints that they complete.
-    let mut from = 0;
-    while from < end {
-        let to = end.min(from.saturating_add(PAGE));
-        let mut notes = notes(store, from, to).await?.into_iter().peekable();
-        for row in entries(store, from, to).await? {
+    let (mut from, end) = (0, Bounds::read(store).await?.end);
+    while let Some(page) = Page::read(store, from, end).await? {
+        // A checkpoint stands after the last entry that it covers.
+        let mut notes = page.notes.into_iter().peekable();
+        for row in page.entries {
             let position = row.int(0)?;
             while let Some((_, note)) = notes.next_if(|(size, _)| *size <= position) {
                 lines += write(output, &checkpoint_line(note))?;
@@ -67,7 +65,7 @@ pub async fn export<S: Store + ?Sized>(store: &S, output: &mut (impl Write + Sen
         for (_, note) in notes {
             lines += write(output, &checkpoint_line(note))?;
         }
-        from = to;
+        from = page.next;
     }
     output.flush().map_err(Error::io("writing", "the audit log"))?;
     Ok(lines)
@@ -106,14 +104,13 @@ pub async fn verify<S: Store + ?Sized>(
     let bounds = Bounds::read(store).await?;
     let mut evidence = Evidence::default();
     let mut from = 0;
-    while from < bounds.end {
-        let to = bounds.end.min(from.saturating_add(PAGE));
-        for row in entries(store, from, to).await? {
+    while let Some(page) = Page::read(store, from, bounds.end).await? {
+        for row in page.entries {
             let text = tree::leaf(row.text(2)?.as_bytes());
             evidence.add(unsigned(row.int(0)?)?, text, hash(&row, 1)?);
         }
-        evidence.notes.extend(notes(store, from, to).await?.into_iter().map(|(_, note)| note));
-        from = to;
+        evidence.notes.extend(page.notes.into_iter().map(|(_, note)| note));
+        from = page.next;
     }
     let verdict = examine(&evidence.entries, &evidence.notes, earlier, verifier);
     let size = evidence.entries.len() as u64;
@@ -191,16 +188,33 @@ impl Bounds {
     }
 }
 
-/// Position, leaf and text of the entries from one position to before another.
-async fn entries<S: Store + ?Sized>(store: &S, from: i64, to: i64) -> Result<Vec<Row>> {
-    let sql = "SELECT position, leaf, entry FROM audit_entries \
-               WHERE position >= $1 AND position < $2 ORDER BY position";
-    store.read(Statement::new(sql, [from.into(), to.into()])).await
+/// Some entries in their order, and the checkpoints that end within them.
+struct Page {
+    /// Position, leaf and text.
+    entries: Vec<Row>,
+    /// Sizes and signed notes.
+    notes: Vec<(i64, String)>,
+    /// Where the next page begins.
+    next: i64,
 }
 
-/// The checkpoints of sizes above one and up to another.
-async fn notes<S: Store + ?Sized>(store: &S, above: i64, to: i64) -> Result<Vec<(i64, String)>> {
-    let sql = "SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2 ORDER BY size";
-    let rows = store.read(Statement::new(sql, [above.into(), to.into()])).await?;
-    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).collect()
+impl Page {
+    /// The page that begins at a position; `None` at the end. As many pages as there are rows, whatever positions someone
+    /// wrote into them.
+    async fn read<S: Store + ?Sized>(store: &S, from: i64, end: i64) -> Result<Option<Self>> {
+        if from >= end {
+            return Ok(None);
+        }
+        let sql = "SELECT position, leaf, entry FROM audit_entries \
+                   WHERE position >= $1 AND position < $2 ORDER BY position LIMIT 1024";
+        let entries = store.read(Statement::new(sql, [from.into(), end.into()])).await?;
+        let next = match entries.last() {
+            Some(last) if entries.len() == PAGE => last.int(0)?.saturating_add(1),
+            _ => end,
+        };
+        let sql = "SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2 ORDER BY size";
+        let rows = store.read(Statement::new(sql, [from.into(), next.into()])).await?;
+        let notes = rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned())));
+        Ok(Some(Self { notes: notes.collect::<Result<_>>()?, entries, next }))
+    }
 }
