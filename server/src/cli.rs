@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
@@ -11,7 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
 use crate::{
-    Clock, Error, Result,
+    Clock, Error, Result, api,
+    audit::{Entry, Log},
     config::{Config, Sources},
     downloads::{self, Blobs, Catalogue, Links},
     maintain,
@@ -23,6 +26,7 @@ use crate::{
 macro_rules! say {
     ($($part:tt)*) => {{ writeln!(std::io::stdout(), $($part)*).ok(); }};
 }
+use say;
 
 /// The account that `demo` makes.
 const DEMO_OWNER: &str = "owner@example.org";
@@ -97,6 +101,11 @@ enum Verb {
         #[arg(long)]
         defaults: bool,
     },
+    /// Checks the audit log, and copies it for others to check
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Prints the description of the API (OpenAPI 3.1)
+    Openapi,
     /// Makes the secret that keys of this server are derived from
     Secret {
         /// The new file
@@ -110,10 +119,15 @@ enum Verb {
 /// What the verb meets.
 pub fn run() -> Result<u8> {
     let Cli { common, verb } = Cli::parse();
+    log();
     let json = common.json;
     match verb {
         Verb::CheckConfig { defaults: true } => {
             say!("{}", Config::default().to_string().trim_end());
+            Ok(exit::OK)
+        }
+        Verb::Openapi => {
+            say!("{}", api::openapi().trim_end());
             Ok(exit::OK)
         }
         Verb::Secret { file } => {
@@ -136,6 +150,15 @@ pub fn run() -> Result<u8> {
     }
 }
 
+/// Lines of JSON on standard error; `RUST_LOG` chooses, `access=off` leaves the requests out.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
+    // A second call, in a test, changes nothing.
+    let _ = lines.try_init();
+}
+
 fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
     match verb {
         Verb::Serve => block_on(serve::run(config, None, announce)),
@@ -146,8 +169,8 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
         Verb::Publish { directory, keys } => block_on(publish(&config, &directory, &keys, json)),
         Verb::Link { path, hours } => block_on(link(&config, &path, hours, json)),
         Verb::Migrate => block_on(async {
-            let copies = config.storage.blobs.parent().unwrap_or(Path::new("."));
-            let store = store::migrate(&config.storage.database, &Clock::default(), copies).await?;
+            let copies = serve::copies(&config);
+            let store = store::migrate(&config.storage.database, &Clock::default(), &copies).await?;
             say!("{}: the schema is up to date", store.kind());
             Ok(exit::OK)
         }),
@@ -163,8 +186,9 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
             }
             report(json, "restored", &from)
         }
+        Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
         // Done before the configuration is read.
-        Verb::Demo { .. } | Verb::Secret { .. } => Ok(exit::OK),
+        Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
     }
 }
 
@@ -201,6 +225,12 @@ async fn publish(config: &Config, directory: &Path, keys: &[PathBuf], json: bool
     let store = store::open(&config.storage.database, &clock).await?;
     let blobs = Blobs::open(&config.storage.blobs)?;
     let files = downloads::publish(&*store, &blobs, &clock, directory, &keys).await?;
+    let signer = serve::signer(config, &Secret::read(&config.storage.secret)?)?;
+    let entries = files.iter().filter(|file| file.is_image()).map(|file| {
+        let entry = Entry::new(clock.now(), "operator", "release.publish", file.edition.id());
+        entry.with("version", file.version.as_str()).with("sha256", file.blob.digest.to_string().as_str())
+    });
+    Log::new(store, signer).append(&entries.collect::<Vec<_>>()).await?;
     for file in &files {
         if json {
             say!(

@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use crate::watch::Metrics;
+
 pub use accept::{Answer, Server, Service};
 pub use guard::Segments;
 pub use listen::{Address, Bound, bind};
@@ -73,8 +75,8 @@ pub struct Connection {
     pub sent: Arc<AtomicU64>,
 }
 
-/// Counts of the engine, for the metrics.
-#[derive(Debug, Default)]
+/// Counts of the engine.
+#[derive(Default)]
 pub struct Counts {
     /// Connections that are open.
     pub open: AtomicU64,
@@ -88,9 +90,16 @@ pub struct Counts {
     pub expired: AtomicU64,
     /// Whether the end was asked for.
     pub draining: AtomicBool,
+    /// Where open connections are counted too.
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Counts {
+    /// Counts that the metrics show.
+    pub fn measured(metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..Self::default() }
+    }
+
     fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

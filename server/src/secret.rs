@@ -23,6 +23,8 @@ pub enum Purpose {
     Tokens,
     /// Checkpoints of the audit log.
     Audit,
+    /// Who is counted by a limit.
+    Limits,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::Forms => b"forms v1",
             Self::Tokens => b"tokens v1",
             Self::Audit => b"audit v1",
+            Self::Limits => b"limits v1",
         }
     }
 }

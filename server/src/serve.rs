@@ -1,27 +1,23 @@
 //! From a configuration to sockets that are served, and back to nothing.
 
 mod front;
+mod parts;
+mod releases;
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use aegis_core::{edition::Edition, report::exit};
-use aegis_editions::Spec;
-use axum::http::HeaderMap;
+use aegis_core::report::{self, exit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    Clock, Error, Result,
-    accounts::{self, Accounts},
+    Error, Result,
     config::Config,
-    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
-    engine::{self, Address, Certificates, Counts, Server},
-    mail::{Courier, Folder},
-    maintain,
-    secret::{Purpose, Secret},
-    store::{self, Store},
+    engine::{self, Address, Certificates, Server},
+    secret::Secret,
 };
-use front::Front;
+use parts::Parts;
+pub(crate) use parts::{copies, signer};
 
 /// How often releases of other processes are looked for.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -75,10 +71,16 @@ pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Sta
     };
     announce(&Started { scheme, public, watch, owner });
     notify(&[NotifyState::Ready]);
+    parts.note("server.start").await?;
     until_ended(&parts, certificates.as_deref()).await?;
     notify(&[NotifyState::Stopping]);
+    parts.readiness.drain();
     let cut = server.shut_down().await;
     watching.shut_down().await;
+    // The log may be unreachable in the moment of an end, which is no reason not to end.
+    if let Err(error) = parts.note("server.end").await {
+        tracing::warn!(error = report::render(&error), "the end is not in the audit log");
+    }
     tracing::info!(cut, "ended");
     Ok(exit::OK)
 }
@@ -87,70 +89,6 @@ pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Sta
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
-    }
-}
-
-/// Everything that is served, made before a socket is open.
-struct Parts {
-    front: Arc<Front>,
-    watch: Arc<front::Watch>,
-    accounts: Arc<Accounts>,
-    store: Arc<dyn Store>,
-    counts: Arc<Counts>,
-    _alone: Option<fs::File>,
-}
-
-impl Parts {
-    async fn make(config: &Config) -> Result<Self> {
-        let clock = Clock::default();
-        let alone = maintain::embedded(&config.storage.database).map(maintain::lock).transpose()?;
-        let store = store::open(&config.storage.database, &clock).await?;
-        let secret = Secret::read(&config.storage.secret)?;
-        let catalogue = Arc::new(Catalogue::default());
-        catalogue.refresh(&*store).await?;
-        let counts = Arc::new(Counts::default());
-        let specs = Spec::all().map_err(Error::Spec)?;
-        let downloads = Downloads {
-            catalogue,
-            blobs: Blobs::open(&config.storage.blobs)?,
-            links: Links::new(&secret.key(Purpose::Links)?),
-            open: specs.iter().filter(|spec| spec.price.is_free()).map(|spec| spec.id).collect(),
-            permit: Box::new(LinksAlone),
-            clock: clock.clone(),
-            at_a_time: config.limits.downloads_per_address,
-            running: Arc::new(Running::default()),
-            counted: Counted::default(),
-        };
-        let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
-        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings)?);
-        let router = accounts::router(Arc::clone(&accounts));
-        let front = Arc::new(Front::new(config, specs, downloads, router, Arc::clone(&counts))?);
-        let post = Folder::new(&config.storage.mail, &config.site.contact)?;
-        let courier = Courier::new(Arc::clone(&store), Arc::new(post), clock.clone());
-        tokio::spawn(async move { courier.run().await });
-        let watch = Arc::new(front::Watch::new(Arc::clone(&front), Arc::clone(&store), clock));
-        Ok(Self { front, watch, accounts, store, counts, _alone: alone })
-    }
-}
-
-impl Parts {
-    async fn make_owner(&self, address: &str) -> Result<String> {
-        let made = self.accounts.make_owner(address).await;
-        let secret = made.map_err(|_denied| Error::Config {
-            place: address.to_owned(),
-            problem: "cannot be the address of an owner".into(),
-            hint: "give an address for mail".into(),
-        })?;
-        Ok(secret.reveal().to_owned())
-    }
-}
-
-/// Until licenses are sold here, only links open what is not free.
-struct LinksAlone;
-
-impl Permit for LinksAlone {
-    fn allows(&self, _: Edition, _: &HeaderMap) -> bool {
-        false
     }
 }
 
@@ -179,21 +117,24 @@ async fn reload(parts: &Parts, certificates: Option<&Certificates>) {
         notify(&[NotifyState::Reloading, now]);
     }
     if let Some(Err(error)) = certificates.map(Certificates::reload) {
-        tracing::error!(error = aegis_core::report::render(&error), "the former certificates stay in use");
+        tracing::error!(error = report::render(&error), "the former certificates stay in use");
     }
     look_again(parts).await;
     notify(&[NotifyState::Ready]);
 }
 
 async fn look_again(parts: &Parts) {
-    if let Err(error) = parts.front.refresh(&*parts.store).await {
-        tracing::warn!(error = aegis_core::report::render(&error), "releases could not be read again");
+    match parts.front.refresh(&*parts.store).await {
+        Ok(true) => releases::tell(&parts.front.catalogue(), &parts.api),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(error = report::render(&error), "releases could not be read again"),
     }
 }
 
 async fn tidy_up(parts: &Parts) {
-    if let Err(error) = parts.accounts.tidy().await {
-        tracing::warn!(error = aegis_core::report::render(&error), "what has expired could not be removed");
+    let results = [parts.accounts.tidy().await, parts.limiter.sweep().await, parts.idempotency.sweep().await];
+    for error in results.into_iter().filter_map(Result::err) {
+        tracing::warn!(error = report::render(&error), "what has expired could not be removed");
     }
 }
 

@@ -14,6 +14,7 @@ mod visits;
 
 pub use health::{Readiness, health};
 pub use metrics::{Connection, Metrics, exposition};
+pub(crate) use observe::record;
 pub use observe::{observe, truncated};
 pub use timed::Timed;
 pub use visits::{Visits, count_visits};

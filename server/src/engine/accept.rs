@@ -24,7 +24,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch as signal},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -33,7 +33,7 @@ use super::{
     Bound, Certificates, Connection, Counts, Limits,
     guard::{Guarded, Pace, Segments},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, watch};
 
 /// How long to wait when the system has no more descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -85,14 +85,14 @@ struct Shared {
     counts: Arc<Counts>,
     free: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    phase: watch::Sender<Phase>,
+    phase: signal::Sender<Phase>,
 }
 
 impl Server {
     /// A server without sockets.
     pub fn new(service: Arc<dyn Service>, limits: Limits, counts: Arc<Counts>) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
-        let phase = watch::Sender::new(Phase::Serving);
+        let phase = signal::Sender::new(Phase::Serving);
         let shared = Shared { service, limits, counts, free, by_address: Mutex::default(), phase };
         Self { shared: Arc::new(shared), tasks: Vec::new() }
     }
@@ -154,6 +154,7 @@ struct Seat {
     shared: Arc<Shared>,
     network: IpAddr,
     _permit: OwnedSemaphorePermit,
+    _counted: Option<watch::Connection>,
 }
 
 impl Seat {
@@ -167,7 +168,8 @@ impl Seat {
         }
         *taken += 1;
         Counts::add(&shared.counts.open);
-        Some(Self { shared: Arc::clone(shared), network, _permit: permit })
+        let counted = shared.counts.metrics.as_ref().map(|metrics| metrics.connection());
+        Some(Self { shared: Arc::clone(shared), network, _permit: permit, _counted: counted })
     }
 }
 

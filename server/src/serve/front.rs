@@ -2,8 +2,8 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use aegis_editions::{Registry, Spec};
@@ -18,21 +18,26 @@ use hyper::{Request, body::Incoming};
 use tower::ServiceExt;
 
 use crate::{
-    Clock, Error, Result,
+    Error, Result,
     config::{Config, Site as Told},
-    downloads::Downloads,
-    engine::{Answer, Connection, Counts, Service},
+    downloads::{Catalogue, Downloads},
+    engine::{Answer, Connection, Service},
     http::{Code, Peer, Problem},
     limits::{
         Client,
         address::{Network, client_address},
     },
     site::{Facts, Operator, Release, Site},
-    store::{Statement, Store},
+    store::Store,
+    watch::{self, Metrics, Visits},
 };
 
 /// How long a request may take that is not a download.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Routes of what no handler answers, in metrics and log.
+const PAGE: &str = "/{page}";
+const DOWNLOAD: &str = "/download/{edition}/{version}/{name}";
 
 /// Answers the public sockets.
 pub(super) struct Front {
@@ -41,7 +46,8 @@ pub(super) struct Front {
     specs: Vec<Spec>,
     downloads: Downloads,
     router: Router,
-    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
+    visits: Arc<Visits>,
     proxies: Vec<Network>,
 }
 
@@ -51,22 +57,45 @@ impl Front {
         specs: Vec<Spec>,
         downloads: Downloads,
         router: Router,
-        counts: Arc<Counts>,
+        (metrics, visits): (Arc<Metrics>, Arc<Visits>),
     ) -> Result<Self> {
         let router = router.layer(DefaultBodyLimit::max(config.limits.body_bytes));
         let proxies = config.listen.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_>>()?;
         let site = build(&config.site, &specs, &downloads)?;
         let site = RwLock::new(Arc::new(site));
-        Ok(Self { site, told: config.site.clone(), specs, downloads, router, counts, proxies })
+        Ok(Self { site, told: config.site.clone(), specs, downloads, router, metrics, visits, proxies })
     }
 
     /// Reads the releases again, and makes the pages anew when they changed.
-    pub(super) async fn refresh(&self, store: &dyn Store) -> Result<()> {
-        if self.downloads.catalogue.refresh(store).await? {
+    ///
+    /// True when they did.
+    pub(super) async fn refresh(&self, store: &dyn Store) -> Result<bool> {
+        let changed = self.downloads.catalogue.refresh(store).await?;
+        if changed {
             let site = Arc::new(build(&self.told, &self.specs, &self.downloads)?);
             *self.site.write().unwrap_or_else(PoisonError::into_inner) = site;
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    /// What is published.
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.downloads.catalogue)
+    }
+
+    /// Counts and logs an answer that no handler gave, and hands it on.
+    fn told(&self, asked: Asked, response: Response<Body>) -> Answer {
+        let bytes = length(&response).filter(|_| asked.method != Method::HEAD).unwrap_or_default();
+        watch::record(
+            &self.metrics,
+            asked.route,
+            &asked.method,
+            response.status(),
+            asked.began,
+            bytes,
+            asked.client,
+        );
+        Answer::Now(response)
     }
 
     fn site(&self) -> Arc<Site> {
@@ -89,20 +118,47 @@ impl Front {
     }
 }
 
+fn is_page(response: &Response<Body>) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
 fn problem(response: &Response<Body>) -> bool {
     response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json")
 }
 
+/// What is told of a request.
+struct Asked {
+    route: &'static str,
+    method: Method,
+    began: Instant,
+    client: IpAddr,
+}
+
+fn length(response: &Response<Body>) -> Option<u64> {
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 impl Service for Front {
     fn call(&self, mut request: Request<Incoming>) -> Answer {
+        let began = Instant::now();
         let peer = request.extensions().get::<Connection>().map_or(IpAddr::from([0; 4]), |one| one.peer);
         let client = client_address(peer, request.headers().get_all("x-forwarded-for"), &self.proxies);
+        let asked = |route, request: &Request<Incoming>| Asked {
+            route,
+            method: request.method().clone(),
+            began,
+            client,
+        };
         if request.uri().path().starts_with("/download/") {
-            return Answer::Now(self.downloads.answer(&request.into_parts().0, client));
+            let asked = asked(DOWNLOAD, &request);
+            return self.told(asked, self.downloads.answer(&request.into_parts().0, client));
         }
         let site = self.site();
         if let Some(response) = site.serve(request.method(), request.uri(), request.headers()) {
-            return Answer::Now(response);
+            if response.status() == StatusCode::OK && is_page(&response) {
+                self.visits.count(client, request.headers());
+            }
+            return self.told(asked(PAGE, &request), response);
         }
         request.extensions_mut().insert(Peer(client));
         request.extensions_mut().insert(Client(client));
@@ -137,42 +193,14 @@ fn build(told: &Told, specs: &[Spec], downloads: &Downloads) -> Result<Site> {
     Site::build(&facts)
 }
 
-/// Answers the socket for health and metrics.
-pub(super) struct Watch {
-    front: Arc<Front>,
-    store: Arc<dyn Store>,
-    clock: Clock,
-}
+/// Answers a socket by a router alone.
+pub(super) struct Routed(pub(super) Router);
 
-impl Watch {
-    pub(super) fn new(front: Arc<Front>, store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { front, store, clock }
-    }
-}
-
-impl Service for Watch {
+impl Service for Routed {
     fn call(&self, request: Request<Incoming>) -> Answer {
-        if request.method() != Method::GET {
-            return Answer::Now(Problem::new(Code::MethodNotAllowed).into_response());
-        }
-        match request.uri().path() {
-            "/healthz" => Answer::Now(Response::new(Body::from("ok\n"))),
-            "/readyz" => {
-                let (store, counts) = (Arc::clone(&self.store), Arc::clone(&self.front.counts));
-                let now = self.clock.now();
-                Answer::Later(Box::pin(async move { ready(&*store, &counts, now).await }))
-            }
-            _ => Answer::Now(Problem::new(Code::NotFound).into_response()),
-        }
-    }
-}
-
-async fn ready(store: &dyn Store, counts: &Counts, _now: i64) -> Response<Body> {
-    if counts.draining.load(Ordering::Relaxed) {
-        return Problem::new(Code::Unavailable).because("the server is ending").into_response();
-    }
-    match store.read(Statement::new("SELECT COUNT(*) FROM migrations", [])).await {
-        Ok(_) => Response::new(Body::from("ready\n")),
-        Err(error) => Problem::from(error).into_response(),
+        let router = self.0.clone();
+        Answer::Later(Box::pin(async move {
+            router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
+        }))
     }
 }

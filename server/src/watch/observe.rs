@@ -74,6 +74,21 @@ struct Record {
     metrics: Arc<Metrics>,
 }
 
+/// Counts and logs an answer that passed no router: a page from memory, a file.
+pub(crate) fn record(
+    metrics: &Arc<Metrics>,
+    route: &'static str,
+    method: &Method,
+    status: StatusCode,
+    began: Instant,
+    bytes: u64,
+    client: IpAddr,
+) {
+    let (id, address) = (String::new(), Some(truncated(client)));
+    let (method, route, metrics) = (method.clone(), route.to_owned(), Arc::clone(metrics));
+    drop(Record { began, method, route, id, address, status: Some(status), bytes, metrics });
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         let took = self.began.elapsed();

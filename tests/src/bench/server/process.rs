@@ -112,6 +112,8 @@ pub(super) fn ours(bench: &Bench, work: &Path, keys: &Path, secure: bool) -> Res
     let command = |verb: &str| {
         let mut command = Command::new(&program);
         command.arg("--config").arg(&config).arg(verb).stdout(Stdio::null()).stdin(Stdio::null());
+        // As nginx here, which keeps no log of requests either.
+        command.env("RUST_LOG", "warn");
         command
     };
     super::run("aegis-server", command("secret").arg(data.join("secret")))?;
