@@ -24,7 +24,6 @@ use super::Metrics;
 use crate::{
     Clock,
     audit::Log,
-    http::{Code, Problem},
     store::{Statement, Store},
 };
 
@@ -130,7 +129,6 @@ pub fn health(readiness: Arc<Readiness>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(readiness)
-        .fallback(async || Problem::new(Code::NotFound))
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
