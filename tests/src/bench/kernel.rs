@@ -132,7 +132,7 @@ fn shell(
     let mut names = vec!["base".to_owned()];
     for (number, name) in configure::layers_of(spec).iter().enumerate() {
         let layer = Layer::read(&bench.workspace.join("kernel-configs"), name).map_err(wrong)?;
-        let asked = layer.requests.iter().filter(|request| request.rules.applies_to(workshop.version));
+        let asked = layer.requests.iter().filter(|request| request.applies_to(workshop.version));
         let lines: String = asked.map(|request| dotconfig::line(&request.symbol, &request.value)).collect();
         names.push(format!("{number}.config"));
         fs::write(room.join(format!("{number}.config")), lines).map_err(Error::io("write", &room))?;
