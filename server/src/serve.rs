@@ -1,6 +1,7 @@
 //! From a configuration to sockets that are served, and back to nothing.
 
 mod front;
+mod status;
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -19,6 +20,7 @@ use crate::{
     mail::{Courier, Folder},
     maintain,
     secret::{Purpose, Secret},
+    site::Frame,
     store::{self, Store},
 };
 use front::Front;
@@ -109,6 +111,7 @@ impl Parts {
         let catalogue = Arc::new(Catalogue::default());
         catalogue.refresh(&*store).await?;
         let counts = Arc::new(Counts::default());
+        let published = Arc::clone(&catalogue);
         let specs = Spec::all().map_err(Error::Spec)?;
         let downloads = Downloads {
             catalogue,
@@ -123,7 +126,9 @@ impl Parts {
         };
         let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
         let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings)?);
-        let router = accounts::router(Arc::clone(&accounts));
+        let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
+        let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
+        let router = accounts::router(Arc::clone(&accounts), frame).merge(status);
         let front = Arc::new(Front::new(config, specs, downloads, router, Arc::clone(&counts))?);
         let post = Folder::new(&config.storage.mail, &config.site.contact)?;
         let courier = Courier::new(Arc::clone(&store), Arc::new(post), clock.clone());
