@@ -12,7 +12,7 @@ use axum::{Router, http::HeaderMap};
 
 use super::{
     front::{Front, Routed},
-    releases,
+    releases, status,
 };
 use crate::{
     Clock, Error, Result,
@@ -26,6 +26,7 @@ use crate::{
     mail::{Courier, Folder},
     maintain,
     secret::{Purpose, Secret},
+    site::Frame,
     store::{self, Store},
     watch::{self, Metrics, Readiness, Timed, Visits},
 };
@@ -67,14 +68,15 @@ impl Parts {
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
         let api = Arc::new(Api::new(Arc::clone(&store), clock.clone(), Vec::new())?);
-        let router = limited(accounts::router(Arc::clone(&accounts)), &limiter, ACCOUNTS).merge(limited(
-            api::router(Arc::clone(&api)),
-            &limiter,
-            API,
-        ));
+        let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
+        let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
+        let published = Arc::clone(&downloads.catalogue);
+        let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
+        let pages = accounts::router(Arc::clone(&accounts), frame).merge(status);
+        let router =
+            limited(pages, &limiter, ACCOUNTS).merge(limited(api::router(Arc::clone(&api)), &limiter, API));
         let router = api::request_ids(watch::observe(router, Arc::clone(&metrics)));
         let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
-        let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
         let front =
             Front::new(config, specs, downloads, router, (Arc::clone(&metrics), Arc::clone(&visits)))?;
         let front = Arc::new(front);

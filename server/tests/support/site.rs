@@ -9,11 +9,13 @@ use std::{
     },
 };
 
+use aegis_editions::Spec;
 use aegis_server::{
     Clock, Error,
     accounts::{self, AccountId, Accounts, Secret, Settings},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
+    site::Frame,
     store::{self, Later, Statement, Store},
 };
 use argon2::password_hash::PasswordHasher;
@@ -82,7 +84,8 @@ impl Site {
         let mut settings = Settings::new(origin, secret);
         (settings.hashing, settings.waiting) = (2, 12);
         let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings).unwrap());
-        let router = accounts::router(Arc::clone(&accounts));
+        let frame = Frame::new(&Spec::all().unwrap(), origin, "The Aegis OS authors").unwrap();
+        let router = accounts::router(Arc::clone(&accounts), Arc::new(frame));
         Self { accounts, clock, url: url.into(), store, router, folder }
     }
 
