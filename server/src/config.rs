@@ -3,6 +3,7 @@
 //! `AEGIS_SERVER__LISTEN__PUBLIC` and `--set listen.public=…` name the same key. A key that nobody knows is an error, and a
 //! value of the wrong type is never replaced by a default.
 
+mod mail;
 mod overlay;
 
 use std::{
@@ -15,9 +16,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, engine};
+pub use mail::{Mail, Smtp};
 
 /// Where the file is looked for without `--config`.
 pub const DEFAULT_FILE: &str = "/etc/aegis-server/config.toml";
+
+/// Where data is, unless it is told otherwise.
+const STATE: &str = "/var/lib/aegis-server";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,8 @@ pub struct Config {
     pub site: Site,
     /// Where data is.
     pub storage: Storage,
+    /// How letters go out.
+    pub mail: Mail,
     /// Bounds.
     pub limits: Bounds,
 }
@@ -102,18 +109,15 @@ pub struct Storage {
     pub blobs: PathBuf,
     /// A file with 64 hexadecimal digits that keys of this server are derived from.
     pub secret: PathBuf,
-    /// The folder that mail is put into, for a program that delivers it.
-    pub mail: PathBuf,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        let state = Path::new("/var/lib/aegis-server");
+        let state = Path::new(STATE);
         Self {
             database: format!("sqlite:{}", state.join("aegis.db").display()),
             blobs: state.join("blobs"),
             secret: state.join("secret"),
-            mail: state.join("mail"),
         }
     }
 }
@@ -225,6 +229,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         self.watch()?;
+        self.mail.check()?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));
         }

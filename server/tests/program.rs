@@ -40,7 +40,7 @@ impl Place {
         let data = directory.path().display();
         let text = format!(
             "[listen]\npublic = [\"127.0.0.1:0\"]\nwatch = \"127.0.0.1:0\"\n[storage]\ndatabase = \"sqlite:{data}/db\"\n\
-             blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\nmail = \"{data}/mail\"\n[limits]\ndrain_seconds = 5\n"
+             blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\n[mail]\nfolder = \"{data}/mail\"\n[limits]\ndrain_seconds = 5\n"
         );
         fs::write(directory.path().join("config.toml"), text).unwrap();
         let place = Self { directory };

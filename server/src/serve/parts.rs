@@ -23,7 +23,7 @@ use crate::{
     downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
     limits::{self, By, Guard, Limiter, Rule},
-    mail::{Courier, Folder},
+    mail::{Courier, Folder, Post},
     maintain,
     secret::{Purpose, Secret},
     store::{self, Store},
@@ -62,7 +62,8 @@ impl Parts {
         let secret = Secret::read(&config.storage.secret)?;
         let log = Arc::new(Log::new(Arc::clone(&store), signer(config, &secret)?));
         let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
-        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings)?);
+        let accounts = Accounts::new(Arc::clone(&store), clock.clone(), settings)?;
+        let accounts = Arc::new(accounts.with_log(Arc::clone(&log)));
         let pepper = secret.key(Purpose::Limits)?;
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
@@ -115,7 +116,6 @@ impl Parts {
             problem: "cannot be the address of an owner".into(),
             hint: "give an address for mail".into(),
         })?;
-        self.note("owner.make").await?;
         Ok(secret.reveal().to_owned())
     }
 
@@ -165,8 +165,11 @@ async fn downloads(
 
 /// Delivers letters for as long as the program runs.
 fn deliver(config: &Config, store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
-    let post = Folder::new(&config.storage.mail, &config.site.contact)?;
-    let courier = Courier::new(Arc::clone(store), Arc::new(post), clock.clone());
+    let post: Arc<dyn Post> = match &config.mail.smtp {
+        Some(smtp) => Arc::new(smtp.open()?),
+        None => Arc::new(Folder::new(&config.mail.folder, &config.site.contact)?),
+    };
+    let courier = Courier::new(Arc::clone(store), post, clock.clone());
     tokio::spawn(async move { courier.run().await });
     Ok(())
 }
