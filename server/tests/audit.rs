@@ -265,8 +265,8 @@ async fn an_entry_that_is_there_twice_or_that_nobody_signed_is_named(place: Plac
 async fn rows_at_absurd_places_are_found_in_no_time(place: Place) {
     let bench = Bench::filled(place, 3).await;
     let json = entry(3).to_json();
-    let values = [i64::MAX.into(), audit::tree::leaf(json.as_bytes()).into(), json.as_str().into()];
-    bench.change("INSERT INTO audit_entries (position, leaf, entry) VALUES ($1 - 7, $2, $3)", values).await;
+    let values = [(i64::MAX - 7).into(), audit::tree::leaf(json.as_bytes()).into(), json.as_str().into()];
+    bench.change("INSERT INTO audit_entries (position, leaf, entry) VALUES ($1, $2, $3)", values).await;
     assert_eq!(bench.in_database(&[]).await, "deleted 3");
     assert_eq!(bench.in_file(&bench.export().await, &bench.verifier(), &[]), "deleted 3");
     bench.change("UPDATE audit_head SET size = $1", [i64::MAX.into()]).await;
