@@ -15,6 +15,7 @@ mod keys;
 mod letters;
 mod login;
 mod password;
+mod record;
 mod refresh;
 mod register;
 mod secret;
@@ -85,6 +86,7 @@ pub struct Accounts {
     settings: Settings,
     keys: Keys,
     hasher: Hasher,
+    record: Option<record::Record>,
 }
 
 impl Accounts {
@@ -96,7 +98,7 @@ impl Accounts {
         check_origin(&settings.origin)?;
         let keys = Keys::derived_from(&settings.secret)?;
         let hasher = Hasher::new(settings.hashing, settings.waiting)?;
-        Ok(Self { store, clock, settings, keys, hasher })
+        Ok(Self { store, clock, settings, keys, hasher, record: None })
     }
 
     /// How many passwords were computed since the start.

@@ -10,7 +10,7 @@ use std::{
 
 use aegis_core::{
     key::PublicKey,
-    report::{exit, render},
+    report::{self, exit},
 };
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -22,7 +22,8 @@ use crate::{
     downloads::{self, Blobs, Catalogue, Links},
     maintain,
     secret::{Purpose, Secret},
-    serve, store,
+    serve,
+    store::{self, Store},
 };
 
 /// Prints a line for a person or program. A reader that closed the pipe has what it wanted.
@@ -135,7 +136,7 @@ pub fn run() -> Result<u8> {
         }
         Verb::Secret { file } => {
             Secret::generate(&file)?;
-            report(json, "secret", &file)
+            done(json, "secret", &file)
         }
         Verb::Demo { data, port } => {
             let config = serve::demo(&data, port)?;
@@ -183,18 +184,37 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
         Verb::Backup { to } => block_on(async {
             let store = store::open(&config.storage.database, &Clock::default()).await?;
             store.backup(&to).await?;
-            report(json, "backup", &to)
+            note(&config, store, "database.backup").await;
+            done(json, "backup", &to)
         }),
         Verb::Restore { from } => {
             let kept = maintain::restore(&config.storage.database, &from, &Clock::default())?;
             if let Some(kept) = kept {
                 say!("the former database is kept as {}", kept.display());
             }
-            report(json, "restored", &from)
+            block_on(async {
+                let store = store::open(&config.storage.database, &Clock::default()).await?;
+                note(&config, store, "database.restore").await;
+                Ok(())
+            })?;
+            done(json, "restored", &from)
         }
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
         // Done before the configuration is read.
         Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
+    }
+}
+
+/// Writes an act of the operator into the audit log. What was done stays done when the log cannot be written, as with a
+/// full disk or without the secret: then a line on standard error says so.
+async fn note(config: &Config, store: Arc<dyn Store>, act: &str) {
+    let noted = async {
+        let signer = serve::signer(config, &Secret::read(&config.storage.secret)?)?;
+        let entry = Entry::new(Clock::default().now(), "operator", act, "database");
+        Log::new(store, signer).append(&[entry]).await
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(error = report::render(&error), act, "not in the audit log");
     }
 }
 
@@ -203,7 +223,7 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     runtime.map_err(Error::io("starting", "the threads of the server"))?.block_on(work)
 }
 
-fn report(json: bool, what: &str, path: &Path) -> Result<u8> {
+fn done(json: bool, what: &str, path: &Path) -> Result<u8> {
     if json {
         say!("{}", json!({ "done": what, "file": path }));
     } else {
@@ -263,7 +283,7 @@ async fn publish_builds(config: &Config) -> Result<()> {
         match downloads::publish(&*store, &blobs, &clock, &build, &keys).await {
             Ok(files) => say!("{} files of {} can be downloaded", files.len(), build.display()),
             // Rebuilt since, or by other keys: the demonstration goes on without it.
-            Err(error) => eprintln!("{}", render(&error)),
+            Err(error) => eprintln!("{}", report::render(&error)),
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! `AEGIS_SERVER__LISTEN__PUBLIC` and `--set listen.public=…` name the same key. A key that nobody knows is an error, and a
 //! value of the wrong type is never replaced by a default.
 
+mod mail;
 mod overlay;
 
 use std::{
@@ -15,9 +16,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, engine};
+pub use mail::{Mail, Smtp};
 
 /// Where the file is looked for without `--config`.
 pub const DEFAULT_FILE: &str = "/etc/aegis-server/config.toml";
+
+/// Where data is, unless it is told otherwise.
+const STATE: &str = "/var/lib/aegis-server";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,8 @@ pub struct Config {
     pub site: Site,
     /// Where data is.
     pub storage: Storage,
+    /// How letters go out.
+    pub mail: Mail,
     /// Bounds.
     pub limits: Bounds,
 }
@@ -102,18 +109,15 @@ pub struct Storage {
     pub blobs: PathBuf,
     /// A file with 64 hexadecimal digits that keys of this server are derived from.
     pub secret: PathBuf,
-    /// The folder that mail is put into, for a program that delivers it.
-    pub mail: PathBuf,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        let state = Path::new("/var/lib/aegis-server");
+        let state = Path::new(STATE);
         Self {
             database: format!("sqlite:{}", state.join("aegis.db").display()),
             blobs: state.join("blobs"),
             secret: state.join("secret"),
-            mail: state.join("mail"),
         }
     }
 }
@@ -142,6 +146,10 @@ pub struct Bounds {
     pub drain_seconds: u64,
     /// Downloads of one address at a time.
     pub downloads_per_address: usize,
+    /// Requests of one address for pages and routes of accounts in a minute; at least 1.
+    pub accounts_per_minute: u32,
+    /// Requests of one address for the rest of the API in an hour; at least 1.
+    pub api_per_hour: u32,
 }
 
 impl Default for Bounds {
@@ -158,6 +166,8 @@ impl Default for Bounds {
             body_bytes: 64 * 1024,
             drain_seconds: limits.drain.as_secs(),
             downloads_per_address: 4,
+            accounts_per_minute: 120,
+            api_per_hour: 600,
         }
     }
 }
@@ -225,6 +235,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         self.watch()?;
+        self.mail.check()?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));
         }
@@ -241,6 +252,8 @@ impl Config {
             ("connections", bounds.connections),
             ("connections_per_address", bounds.connections_per_address),
             ("downloads_per_address", bounds.downloads_per_address),
+            ("accounts_per_minute", bounds.accounts_per_minute as usize),
+            ("api_per_hour", bounds.api_per_hour as usize),
         ];
         if let Some((name, _)) = nothing.into_iter().find(|(_, value)| *value == 0) {
             return Err(wrong(&format!("limits.{name}"), "is 0, so that nobody could be served".into()));

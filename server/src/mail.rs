@@ -96,9 +96,9 @@ impl std::fmt::Debug for Letter {
 ///
 /// # Errors
 /// [`Error::Config`].
-fn sender(text: &str) -> Result<Mailbox> {
+fn sender(place: &str, text: &str) -> Result<Mailbox> {
     text.parse().map_err(|error: lettre::address::AddressError| Error::Config {
-        place: "mail.from".into(),
+        place: place.into(),
         problem: format!("is not an address of mail: {error}"),
         hint: "write it as Aegis OS <no-reply@example.org>".into(),
     })
@@ -214,14 +214,14 @@ mod tests {
             assert!(Letter::new(to, subject, "b").is_err(), "{to:?} {subject:?}");
         }
         assert!(Letter::new("a@b.de", "s", "b\0").is_err());
-        let from = sender("Aegis OS <no-reply@example.org>").unwrap();
+        let from = sender("from", "Aegis OS <no-reply@example.org>").unwrap();
         let letter = Letter::new("a@b.de", "Grüße", "a\n.\nBcc: c@d.de\nö").unwrap();
         let text = String::from_utf8(letter.message(&from, "00").unwrap().formatted()).unwrap();
         let (head, _) = text.split_once("\r\n\r\n").unwrap();
         assert!(!head.contains("Bcc") && head.contains("To: a@b.de\r\n"), "{head}");
         assert!(head.contains("Message-ID: <00@example.org>"), "{head}");
         for bad in ["", "x", "a@b.de\r\nX: y", "A <a@b.de>, B <c@d.de>"] {
-            assert!(sender(bad).is_err(), "{bad:?}");
+            assert!(sender("from", bad).is_err(), "{bad:?}");
         }
     }
 

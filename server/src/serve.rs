@@ -168,7 +168,7 @@ pub fn demo(data: &Path, port: u16) -> Result<Config> {
     config.site.origin = format!("http://127.0.0.1:{port}");
     config.storage.database = format!("sqlite:{}", data.join("aegis.db").display());
     config.storage.blobs = data.join("blobs");
-    config.storage.mail = data.join("mail");
+    config.mail.folder = data.join("mail");
     config.storage.secret = secret;
     Ok(config)
 }

@@ -1,31 +1,53 @@
 //! Attacks on the audit log, judged by this program and by the independent verifier, which must agree.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/postgres.rs"]
+mod server;
+
 use std::{fs, path::Path, process::Command, sync::Arc};
 
 use aegis_server::{
     Clock, Error,
     audit::{self, Checkpoint, Entry, Log, Signer, Verdict, Verifier},
-    store::{Sqlite, Statement, Store, Value},
+    store::{self, Statement, Store, Value},
 };
-use tempfile::TempDir;
+use both::{Place, on_both};
+
+on_both! {
+    a_good_log_is_good_at_each_size_and_against_each_earlier_checkpoint
+    a_long_log_is_read_in_pages
+    a_deleted_entry_is_named
+    a_changed_entry_is_named_whether_its_hash_was_changed_too_or_not
+    of_entries_that_were_appended_together_the_changed_one_is_named_or_their_range
+    swapped_entries_are_named
+    an_entry_that_is_there_twice_or_that_nobody_signed_is_named
+    rows_at_absurd_places_are_found_in_no_time
+    a_log_that_was_cut_is_found_by_an_older_checkpoint
+    a_database_that_was_restored_from_an_old_copy_is_found_by_an_older_checkpoint
+    two_histories_of_one_key_are_a_fork
+    a_wrong_key_and_a_changed_checkpoint_are_named
+    a_broken_file_is_named_by_its_line
+    a_head_that_is_not_that_of_the_entries_is_named
+    two_processes_append_to_one_log_and_each_place_is_given_once
+    an_act_and_its_entry_are_written_together_or_not_at_all
+}
 
 const ORIGIN: &str = "aegis-os.example/audit";
 
 struct Bench {
-    directory: TempDir,
-    store: Arc<Sqlite>,
+    place: Place,
+    store: Arc<dyn Store>,
     key: Vec<u8>,
 }
 
 impl Bench {
-    fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = Sqlite::open(&directory.path().join("aegis.db"), &Clock::default()).unwrap();
-        Self { directory, store: Arc::new(store), key: Signer::generate().unwrap() }
+    async fn new(place: Place) -> Self {
+        Self { store: place.open().await, place, key: Signer::generate().unwrap() }
     }
 
-    fn log(&self) -> Log<Sqlite> {
+    fn log(&self) -> Log<dyn Store> {
         Log::new(Arc::clone(&self.store), Signer::new(ORIGIN, &self.key).unwrap())
     }
 
@@ -34,8 +56,8 @@ impl Bench {
     }
 
     /// A log of so many entries, appended one by one.
-    async fn filled(entries: i64) -> Self {
-        let bench = Self::new();
+    async fn filled(place: Place, entries: i64) -> Self {
+        let bench = Self::new(place).await;
         bench.append(0..entries).await;
         bench
     }
@@ -67,11 +89,16 @@ impl Bench {
     fn in_file(&self, lines: &[String], verifier: &Verifier, earlier: &[String]) -> String {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let ours = audit::verify_file(text.as_bytes(), verifier, earlier).unwrap();
-        let path = self.directory.path().join("log.jsonl");
+        let path = self.place.folder.path().join("log.jsonl");
         fs::write(&path, text).unwrap();
         assert_eq!(python(&path, &verifier.to_string(), earlier), (ours.line(), Some(exit_of(&ours))));
         ours.line()
     }
+}
+
+/// Another, empty database of the same kind.
+fn another(place: &Place) -> Place {
+    if place.server.is_some() { Place::postgres() } else { Place::sqlite() }
 }
 
 fn exit_of(verdict: &Verdict) -> i32 {
@@ -107,9 +134,8 @@ fn renumber(lines: &mut [String], from: u64, to: u64) {
     lines[at] = lines[at].replace(&format!("\"position\":{from}}}"), &format!("\"position\":{to}}}"));
 }
 
-#[tokio::test]
-async fn a_good_log_is_good_at_each_size_and_against_each_earlier_checkpoint() {
-    let bench = Bench::new();
+async fn a_good_log_is_good_at_each_size_and_against_each_earlier_checkpoint(place: Place) {
+    let bench = Bench::new(place).await;
     let (log, mut kept) = (bench.log(), Vec::new());
     assert_eq!(bench.in_database(&[]).await, "good 0");
     assert_eq!(bench.in_file(&[], &bench.verifier(), &[]), "good 0");
@@ -126,9 +152,8 @@ async fn a_good_log_is_good_at_each_size_and_against_each_earlier_checkpoint() {
     assert_eq!((head.size, head.written_at), (12, Some(1_700_000_011)));
 }
 
-#[tokio::test]
-async fn a_long_log_is_read_in_pages() {
-    let bench = Bench::new();
+async fn a_long_log_is_read_in_pages(place: Place) {
+    let bench = Bench::new(place).await;
     let entries: Vec<_> = (0..2500).map(entry).collect();
     let log = bench.log();
     for part in entries.chunks(700) {
@@ -147,10 +172,9 @@ async fn a_long_log_is_read_in_pages() {
     );
 }
 
-#[tokio::test]
-async fn a_deleted_entry_is_named() {
+async fn a_deleted_entry_is_named(place: Place) {
     for at in [0, 5, 11] {
-        let bench = Bench::filled(12).await;
+        let bench = Bench::filled(another(&place), 12).await;
         let lines = bench.export().await;
         let mut without = lines.clone();
         without.remove(line_of(&lines, at));
@@ -167,10 +191,9 @@ async fn a_deleted_entry_is_named() {
     }
 }
 
-#[tokio::test]
-async fn a_changed_entry_is_named_whether_its_hash_was_changed_too_or_not() {
+async fn a_changed_entry_is_named_whether_its_hash_was_changed_too_or_not(place: Place) {
     for at in [0, 5, 11_i64] {
-        let bench = Bench::filled(12).await;
+        let bench = Bench::filled(another(&place), 12).await;
         let (old, new) = (entry(at).to_json(), entry(at).with("size", 1).to_json());
         let mut lines = bench.export().await;
         let place = line_of(&lines, at.unsigned_abs());
@@ -195,9 +218,8 @@ async fn a_changed_entry_is_named_whether_its_hash_was_changed_too_or_not() {
     }
 }
 
-#[tokio::test]
-async fn of_entries_that_were_appended_together_the_changed_one_is_named_or_their_range() {
-    let bench = Bench::new();
+async fn of_entries_that_were_appended_together_the_changed_one_is_named_or_their_range(place: Place) {
+    let bench = Bench::new(place).await;
     bench.log().append(&(0..4).map(entry).collect::<Vec<_>>()).await.unwrap();
     bench.log().append(&(4..8).map(entry).collect::<Vec<_>>()).await.unwrap();
     let new = entry(6).with("size", 1).to_json();
@@ -209,9 +231,8 @@ async fn of_entries_that_were_appended_together_the_changed_one_is_named_or_thei
     assert_eq!(bench.in_database(&[]).await, "changed 4 7");
 }
 
-#[tokio::test]
-async fn swapped_entries_are_named() {
-    let bench = Bench::filled(12).await;
+async fn swapped_entries_are_named(place: Place) {
+    let bench = Bench::filled(place, 12).await;
     let mut lines = bench.export().await;
     let (three, eight) = (line_of(&lines, 3), line_of(&lines, 8));
     lines.swap(three, eight);
@@ -228,9 +249,8 @@ async fn swapped_entries_are_named() {
     assert_eq!(bench.in_database(&[]).await, "reordered 3 8");
 }
 
-#[tokio::test]
-async fn an_entry_that_is_there_twice_or_that_nobody_signed_is_named() {
-    let bench = Bench::filled(6).await;
+async fn an_entry_that_is_there_twice_or_that_nobody_signed_is_named(place: Place) {
+    let bench = Bench::filled(place, 6).await;
     let mut lines = bench.export().await;
     lines.insert(line_of(&lines, 3) + 1, lines[line_of(&lines, 3)].clone());
     assert_eq!(bench.in_file(&lines, &bench.verifier(), &[]), "inserted 4");
@@ -242,21 +262,19 @@ async fn an_entry_that_is_there_twice_or_that_nobody_signed_is_named() {
     assert_eq!(bench.in_file(&bench.export().await, &bench.verifier(), &[]), "uncovered 6");
 }
 
-#[tokio::test]
-async fn rows_at_absurd_places_are_found_in_no_time() {
-    let bench = Bench::filled(3).await;
+async fn rows_at_absurd_places_are_found_in_no_time(place: Place) {
+    let bench = Bench::filled(place, 3).await;
     let json = entry(3).to_json();
-    let values = [i64::MAX.into(), audit::tree::leaf(json.as_bytes()).into(), json.as_str().into()];
-    bench.change("INSERT INTO audit_entries (position, leaf, entry) VALUES ($1 - 7, $2, $3)", values).await;
+    let values = [(i64::MAX - 7).into(), audit::tree::leaf(json.as_bytes()).into(), json.as_str().into()];
+    bench.change("INSERT INTO audit_entries (position, leaf, entry) VALUES ($1, $2, $3)", values).await;
     assert_eq!(bench.in_database(&[]).await, "deleted 3");
     assert_eq!(bench.in_file(&bench.export().await, &bench.verifier(), &[]), "deleted 3");
     bench.change("UPDATE audit_head SET size = $1", [i64::MAX.into()]).await;
     assert_eq!(bench.in_database(&[]).await, "deleted 3");
 }
 
-#[tokio::test]
-async fn a_log_that_was_cut_is_found_by_an_older_checkpoint() {
-    let bench = Bench::filled(5).await;
+async fn a_log_that_was_cut_is_found_by_an_older_checkpoint(place: Place) {
+    let bench = Bench::filled(place, 5).await;
     let then = bench.export().await;
     bench.append(5..8).await;
     let kept = bench.log().checkpoint().await.unwrap().unwrap();
@@ -269,22 +287,32 @@ async fn a_log_that_was_cut_is_found_by_an_older_checkpoint() {
     assert_eq!(bench.in_file(&lines, &bench.verifier(), &[]), "deleted 7");
 }
 
-#[tokio::test]
-async fn a_database_that_was_restored_from_an_old_copy_is_found_by_an_older_checkpoint() {
-    let bench = Bench::filled(5).await;
-    let copy = bench.directory.path().join("copy.db");
+/// The database of a copy.
+async fn restored(place: &Place, copy: &Path) -> Arc<dyn Store> {
+    let Some(server) = &place.server else {
+        return store::open(&format!("sqlite:{}", copy.display()), &Clock::default()).await.unwrap();
+    };
+    let url = server.database();
+    let mut restore = server.client("pg_restore");
+    let name = url.rsplit('/').next().unwrap();
+    assert!(restore.args(["--exit-on-error", "--dbname", name]).arg(copy).status().unwrap().success());
+    store::open(&url, &Clock::default()).await.unwrap()
+}
+
+async fn a_database_that_was_restored_from_an_old_copy_is_found_by_an_older_checkpoint(place: Place) {
+    let bench = Bench::filled(place, 5).await;
+    let copy = bench.place.folder.path().join("copy.db");
     bench.store.backup(&copy).await.unwrap();
     bench.append(5..8).await;
     let kept = bench.log().checkpoint().await.unwrap().unwrap();
-    let restored = Sqlite::open(&copy, &Clock::default()).unwrap();
-    let verdict = audit::verify(&restored, &bench.verifier(), &[kept]).await.unwrap();
+    let restored = restored(&bench.place, &copy).await;
+    let verdict = audit::verify(&*restored, &bench.verifier(), &[kept]).await.unwrap();
     assert_eq!(verdict, Verdict::RolledBack { from: 8, to: 5 });
 }
 
-#[tokio::test]
-async fn two_histories_of_one_key_are_a_fork() {
-    let bench = Bench::filled(5).await;
-    let mut other = Bench::new();
+async fn two_histories_of_one_key_are_a_fork(place: Place) {
+    let bench = Bench::filled(place, 5).await;
+    let mut other = Bench::new(another(&bench.place)).await;
     other.key.clone_from(&bench.key);
     other.append(0..3).await;
     other.append(100..105).await;
@@ -307,9 +335,8 @@ async fn two_histories_of_one_key_are_a_fork() {
     assert_eq!(bench.in_file(&lines, &bench.verifier(), &[]), "forked 8");
 }
 
-#[tokio::test]
-async fn a_wrong_key_and_a_changed_checkpoint_are_named() {
-    let bench = Bench::filled(3).await;
+async fn a_wrong_key_and_a_changed_checkpoint_are_named(place: Place) {
+    let bench = Bench::filled(place, 3).await;
     let lines = bench.export().await;
     let stranger = Signer::new(ORIGIN, &Signer::generate().unwrap()).unwrap();
     assert_eq!(bench.in_file(&lines, stranger.verifier(), &[]), "not-signed 1");
@@ -323,9 +350,8 @@ async fn a_wrong_key_and_a_changed_checkpoint_are_named() {
     assert_eq!(bench.in_database(&[]).await, "not-signed ?");
 }
 
-#[tokio::test]
-async fn a_broken_file_is_named_by_its_line() {
-    let bench = Bench::filled(3).await;
+async fn a_broken_file_is_named_by_its_line(place: Place) {
+    let bench = Bench::filled(place, 3).await;
     let lines = bench.export().await;
     let long = format!("{{\"checkpoint\":\"{}\"}}", "a".repeat(70_000));
     let leaf = lines[0].replace("\"leaf\":\"", "\"leaf\":\"A");
@@ -339,9 +365,8 @@ async fn a_broken_file_is_named_by_its_line() {
     }
 }
 
-#[tokio::test]
-async fn a_head_that_is_not_that_of_the_entries_is_named() {
-    let bench = Bench::filled(3).await;
+async fn a_head_that_is_not_that_of_the_entries_is_named(place: Place) {
+    let bench = Bench::filled(place, 3).await;
     bench.change("UPDATE audit_head SET edge = $1", [vec![0_u8; 64].into()]).await;
     assert_eq!(bench.in_database(&[]).await, "head 3");
     bench.change("DELETE FROM audit_head", []).await;
@@ -351,11 +376,10 @@ async fn a_head_that_is_not_that_of_the_entries_is_named() {
     assert!(matches!(refused, Error::Busy(_)), "{refused}");
 }
 
-#[tokio::test]
-async fn two_processes_append_to_one_log_and_each_place_is_given_once() {
-    let bench = Bench::new();
+async fn two_processes_append_to_one_log_and_each_place_is_given_once(place: Place) {
+    let bench = Bench::new(place).await;
     let (one, two) = (bench.log(), bench.log());
-    let fill = async |log: &Log<Sqlite>, from: i64| {
+    let fill = async |log: &Log<dyn Store>, from: i64| {
         for number in from..from + 40 {
             log.append(&[entry(number)]).await.unwrap();
         }
@@ -365,9 +389,8 @@ async fn two_processes_append_to_one_log_and_each_place_is_given_once() {
     assert_eq!(bench.in_file(&bench.export().await, &bench.verifier(), &[]), "good 120");
 }
 
-#[tokio::test]
-async fn an_act_and_its_entry_are_written_together_or_not_at_all() {
-    let bench = Bench::filled(2).await;
+async fn an_act_and_its_entry_are_written_together_or_not_at_all(place: Place) {
+    let bench = Bench::filled(place, 2).await;
     let log = bench.log();
     let insert = |rule: &str| {
         let sql = "INSERT INTO limits (rule, subject, arrival) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";

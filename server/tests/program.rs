@@ -1,13 +1,15 @@
 //! The program as an operator meets it: publishing, serving, signals, backup and restore, mistakes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,77 +26,8 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-
-/// A configuration with its folder.
-struct Place {
-    directory: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().display();
-        let text = format!(
-            "[listen]\npublic = [\"127.0.0.1:0\"]\nwatch = \"127.0.0.1:0\"\n[storage]\ndatabase = \"sqlite:{data}/db\"\n\
-             blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\nmail = \"{data}/mail\"\n[limits]\ndrain_seconds = 5\n"
-        );
-        fs::write(directory.path().join("config.toml"), text).unwrap();
-        let place = Self { directory };
-        let made = place.run(&["secret", place.path("secret").to_str().unwrap()]);
-        assert!(made.status.success(), "{made:?}");
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-server"));
-        command.arg("--config").arg(self.path("config.toml")).args(arguments);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn serve(&self) -> Served {
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = |line: Option<String>| line.and_then(|line| line.rsplit("//").next()?.parse().ok());
-        let public = address(lines.next()).expect("the public address");
-        let watch = address(lines.next()).expect("the address of health and metrics");
-        Served { child, public, watch }
-    }
-}
-
-struct Served {
-    child: Child,
-    public: SocketAddr,
-    watch: SocketAddr,
-}
-
-impl Served {
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
-    }
-
-    fn wait(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use nix::sys::signal::Signal;
+use program::Place;
 
 /// Status and content.
 fn get(address: SocketAddr, path: &str) -> (u16, Vec<u8>) {

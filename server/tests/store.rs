@@ -1,6 +1,8 @@
 //! The store: one suite on SQLite and on a real PostgreSQL, then what each has alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/both.rs"]
+mod both;
 #[path = "support/postgres.rs"]
 mod server;
 
@@ -17,60 +19,23 @@ use aegis_server::{
     Clock, Error,
     store::{self, Statement, Store, Value},
 };
+use both::{Place, on_both, run};
 
-/// A database for one test, with what must live as long.
-struct Place {
-    url: String,
-    folder: tempfile::TempDir,
-    server: Option<Arc<server::Server>>,
+/// The file of an embedded database.
+fn file(place: &Place) -> PathBuf {
+    place.folder.path().join("db")
 }
 
-impl Place {
-    fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { url: format!("sqlite:{}", folder.path().join("db").display()), folder, server: None }
-    }
-
-    fn postgres() -> Self {
-        let server = server::shared();
-        Self { url: server.database(), folder: tempfile::tempdir().unwrap(), server: Some(server) }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("db")
-    }
-
-    async fn try_open(&self) -> aegis_server::Result<Arc<dyn Store>> {
-        store::open(&self.url, &Clock::default()).await
-    }
-
-    async fn open(&self) -> Arc<dyn Store> {
-        self.try_open().await.unwrap()
-    }
-
-    /// Opened, with an empty table.
-    async fn with_table(&self) -> Arc<dyn Store> {
-        let store = self.open().await;
-        let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT, s TEXT, b BYTEA)";
-        store.write(vec![Statement::new(table, [])]).await.unwrap();
-        store
-    }
+async fn try_open(place: &Place) -> aegis_server::Result<Arc<dyn Store>> {
+    store::open(&place.url, &Clock::default()).await
 }
 
-fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(test());
-}
-
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite { $( #[test] fn $name() { super::run(|| super::$name(super::Place::sqlite())); } )* }
-        mod postgres { $( #[test] fn $name() { super::run(|| super::$name(super::Place::postgres())); } )* }
-    };
+/// Opened, with an empty table.
+async fn with_table(place: &Place) -> Arc<dyn Store> {
+    let store = place.open().await;
+    let table = "CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT, s TEXT, b BYTEA)";
+    store.write(vec![Statement::new(table, [])]).await.unwrap();
+    store
 }
 
 on_both! {
@@ -100,7 +65,7 @@ async fn numbers(store: &dyn Store, sql: &'static str) -> Vec<i64> {
 }
 
 async fn a_batch_holds_or_does_not(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(1, 1), put(2, 2)]).await.unwrap();
     let failed = store.write(vec![put(3, 3), put(1, 1), put(4, 4)]).await;
     assert!(matches!(failed, Err(Error::Condition(1))), "{failed:?}");
@@ -111,7 +76,7 @@ async fn a_batch_holds_or_does_not(place: Place) {
 }
 
 async fn conditions_name_their_statement(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(1, 1)]).await.unwrap();
     let change = |id: i64| Statement::new("UPDATE t SET n = n + 1 WHERE id = $1", [id.into()]);
     let missed = store.write(vec![change(1).expecting(1), change(2).expecting(1)]).await;
@@ -146,7 +111,7 @@ async fn all_at_once(store: &Arc<dyn Store>, one: impl Fn(i64) -> Vec<Statement>
 }
 
 async fn a_hundred_writers_at_a_limit_of_three(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(0, 0)]).await.unwrap();
     let take = "UPDATE t SET n = n + 1 WHERE id = 0 AND n < 3";
     let held =
@@ -157,7 +122,7 @@ async fn a_hundred_writers_at_a_limit_of_three(place: Place) {
 }
 
 async fn a_hundred_writers_that_count_before_they_insert(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     let take = "INSERT INTO t (id, n) SELECT $1, 1 WHERE (SELECT count(*) FROM t) < 3";
     assert_eq!(
         all_at_once(&store, |number| vec![Statement::new(take, [number.into()]).expecting(1)]).await,
@@ -167,7 +132,7 @@ async fn a_hundred_writers_that_count_before_they_insert(place: Place) {
 }
 
 async fn values_come_back_as_they_went(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let texts = ["", "ä ß Ω 漢字 👩‍💻 \u{202e}abc\r\n\t'\"\\;--$1?1", "e\u{301}", "é"];
     for (id, (n, text, bytes)) in [
@@ -198,7 +163,7 @@ async fn values_come_back_as_they_went(place: Place) {
 }
 
 async fn numbers_of_any_expression_are_taken(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(1, 1), put(2, 2), put(3, 3)]).await.unwrap();
     let some = Statement::new("SELECT id FROM t WHERE n + 1 > $1 ORDER BY id LIMIT $2", [2.into(), 1.into()]);
     assert_eq!(store.read(some).await.unwrap()[0].int(0).unwrap(), 2);
@@ -207,7 +172,7 @@ async fn numbers_of_any_expression_are_taken(place: Place) {
 }
 
 async fn readers_see_whole_batches_beside_writers(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(1, 500), put(2, 500)]).await.unwrap();
     let writer = {
         let store = Arc::clone(&store);
@@ -231,14 +196,14 @@ async fn readers_see_whole_batches_beside_writers(place: Place) {
 }
 
 async fn a_read_that_writes_is_refused(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     let refused = store.read(Statement::new("INSERT INTO t (id) VALUES (1) RETURNING id", [])).await;
     assert!(matches!(refused, Err(Error::Database { .. })), "{refused:?}");
     assert!(numbers(&*store, "SELECT id FROM t").await.is_empty());
 }
 
 async fn nobody_who_goes_away_leaves_a_lock(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write(vec![put(0, 0)]).await.unwrap();
     for number in 1..60 {
         let change = Statement::new("UPDATE t SET n = n + 1 WHERE id = 0", []);
@@ -258,15 +223,15 @@ async fn a_newer_or_changed_history_is_refused(place: Place) {
     let known = i64::try_from(store::MIGRATIONS.len()).unwrap();
     let future = Statement::new("INSERT INTO migrations VALUES ($1, '9999-future', '00', 0)", [known.into()]);
     store.write(vec![future]).await.unwrap();
-    let refused = place.try_open().await.err();
+    let refused = try_open(&place).await.err();
     assert!(matches!(refused, Some(Error::Schema { .. })), "{refused:?}");
     store.write(vec![Statement::new("DELETE FROM migrations WHERE name = '9999-future'", [])]).await.unwrap();
-    assert!(place.try_open().await.is_ok());
+    assert!(try_open(&place).await.is_ok());
     store
         .write(vec![Statement::new("UPDATE migrations SET digest = '00' WHERE position = 0", [])])
         .await
         .unwrap();
-    let refused = place.try_open().await.err();
+    let refused = try_open(&place).await.err();
     assert!(matches!(refused, Some(Error::Schema { .. })), "{refused:?}");
 }
 
@@ -296,7 +261,7 @@ fn child_that_writes_until_it_is_killed() {
 }
 
 async fn answered_writes_survive_kill(place: Place) {
-    drop(place.with_table().await);
+    drop(with_table(&place).await);
     let mut answered = Vec::new();
     for round in 1..=4 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -323,7 +288,7 @@ async fn answered_writes_survive_kill(place: Place) {
 }
 
 async fn a_copy_opens_and_is_whole(place: Place) {
-    let store = place.with_table().await;
+    let store = with_table(&place).await;
     store.write((0..500).map(|id| put(id, id)).collect()).await.unwrap();
     let copy = place.folder.path().join("copy");
     store.backup(&copy).await.unwrap();
@@ -354,7 +319,7 @@ async fn a_copy_opens_and_is_whole(place: Place) {
 fn a_damaged_file_is_refused() {
     run(|| async {
         let place = Place::sqlite();
-        place.with_table().await.write((0..3000).map(|id| put(id, id)).collect()).await.unwrap();
+        with_table(&place).await.write((0..3000).map(|id| put(id, id)).collect()).await.unwrap();
         let whole = place.folder.path().join("whole");
         place.open().await.backup(&whole).await.unwrap();
         let size = fs::metadata(&whole).unwrap().len();
@@ -381,7 +346,7 @@ fn a_damaged_file_is_refused() {
 fn the_file_is_for_its_owner_alone() {
     run(|| async {
         let place = Place::sqlite();
-        let _store = place.with_table().await;
+        let _store = with_table(&place).await;
         for entry in fs::read_dir(place.folder.path()).unwrap() {
             let entry = entry.unwrap();
             let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
@@ -415,7 +380,7 @@ fn child_that_fills_its_disk() {
 #[test]
 fn a_full_disk_loses_nothing_that_was_answered() {
     let place = Place::sqlite();
-    run(|| async { drop(place.with_table().await) });
+    run(|| async { drop(with_table(&place).await) });
     // The limit is in blocks of 512 or 1024 bytes; beyond it a write fails, as on a full disk.
     let child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 1200; exec \"$@\"", "sh"])
@@ -432,7 +397,7 @@ fn a_full_disk_loses_nothing_that_was_answered() {
         assert_eq!(numbers(&*store, "SELECT count(*) FROM t").await, [stored]);
         store.write(vec![put(-1, 1)]).await.unwrap();
     });
-    assert!(place.file().exists());
+    assert!(file(&place).exists());
 }
 
 #[test]
@@ -484,12 +449,12 @@ fn an_older_schema_of_postgres_is_changed_only_on_demand_and_after_a_copy() {
             server
                 .psql(&name, &format!("INSERT INTO migrations VALUES (0, '{}', '{digest}', 0)", first.name))
         );
-        assert!(matches!(place.try_open().await.err(), Some(Error::Schema { .. })));
+        assert!(matches!(try_open(&place).await.err(), Some(Error::Schema { .. })));
         let nowhere = place.folder.path().join("missing");
         assert!(store::migrate(&place.url, &Clock::default(), &nowhere).await.is_err());
-        assert!(matches!(place.try_open().await.err(), Some(Error::Schema { .. })), "nothing was changed");
+        assert!(matches!(try_open(&place).await.err(), Some(Error::Schema { .. })), "nothing was changed");
         store::migrate(&place.url, &Clock::default(), place.folder.path()).await.unwrap();
         assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);
-        assert!(place.try_open().await.is_ok());
+        assert!(try_open(&place).await.is_ok());
     });
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Accounts, Denied};
+use super::{AccountId, Accounts, Denied};
 use crate::{Error, store::Statement};
 
 /// How long failures are remembered after the last, in seconds.
@@ -16,27 +16,47 @@ const COUNT: &str = "INSERT INTO failed_attempts (place, failures, allowed_at, f
     allowed_at = CASE WHEN failed_attempts.forgotten_at <= $2 OR failed_attempts.failures < 4 THEN 0 \
     WHEN failed_attempts.failures = 4 THEN $2 + 5 WHEN failed_attempts.failures = 5 THEN $2 + 15 \
     WHEN failed_attempts.failures = 6 THEN $2 + 60 WHEN failed_attempts.failures = 7 THEN $2 + 300 ELSE $2 + 900 END, \
-    forgotten_at = $3 WHERE failed_attempts.allowed_at <= $2";
+    forgotten_at = $3 WHERE failed_attempts.allowed_at <= $2 \
+    RETURNING failures, allowed_at";
 
 /// The name of a counter.
-pub(super) struct Place(Vec<u8>);
+pub(super) struct Place {
+    name: Vec<u8>,
+    act: &'static str,
+    account: Option<AccountId>,
+}
 
 impl Place {
+    /// Names the account, for the audit log.
+    pub(super) fn of(mut self, account: Option<AccountId>) -> Self {
+        self.account = account;
+        self
+    }
+
+    pub(super) const fn act(&self) -> &'static str {
+        self.act
+    }
+
+    pub(super) const fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
     /// Ends the counter; part of the batch of a success.
     pub(super) fn forgotten(&self) -> Statement {
-        Statement::new("DELETE FROM failed_attempts WHERE place = $1", [self.0.as_slice().into()])
+        Statement::new("DELETE FROM failed_attempts WHERE place = $1", [self.name.as_slice().into()])
     }
 }
 
 impl Accounts {
     /// The counter of an act on one account from one network.
-    pub(super) fn place(&self, act: &str, account: &[u8], peer: IpAddr) -> Place {
-        Place(self.keys.place(&[act.as_bytes(), account, network(peer).as_bytes()]))
+    pub(super) fn place(&self, act: &'static str, account: &[u8], peer: IpAddr) -> Place {
+        let name = self.keys.place(&[act.as_bytes(), account, network(peer).as_bytes()]);
+        Place { name, act, account: None }
     }
 
     /// The counter of a device that was signed in before: what others do from anywhere does not reach it.
-    pub(super) fn place_of_device(&self, act: &str, device: &[u8]) -> Place {
-        Place(self.keys.place(&[act.as_bytes(), b"device", device]))
+    pub(super) fn place_of_device(&self, act: &'static str, device: &[u8]) -> Place {
+        Place { name: self.keys.place(&[act.as_bytes(), b"device", device]), act, account: None }
     }
 
     /// Counts an attempt, as failed until it succeeds, or refuses it.
@@ -47,10 +67,18 @@ impl Accounts {
     /// Counts an attempt in one batch with what it does.
     pub(super) async fn attempt_with(&self, place: &Place, mut batch: Vec<Statement>) -> Result<(), Denied> {
         let now = self.clock.now();
-        let values = [place.0.as_slice().into(), now.into(), (now + MEMORY).into()];
+        let values = [place.name.as_slice().into(), now.into(), (now + MEMORY).into()];
         batch.insert(0, Statement::new(COUNT, values).expecting(1));
         match self.store.write(batch).await {
-            Ok(_) => Ok(()),
+            Ok(outcomes) => {
+                let row = outcomes.first().and_then(|outcome| outcome.returned.first());
+                let (attempts, allowed) =
+                    row.map_or(Ok((0, 0)), |row| row.int(0).and_then(|n| Ok((n, row.int(1)?))))?;
+                if allowed > now {
+                    self.note_wait(place, attempts, allowed - now).await?;
+                }
+                Ok(())
+            }
             Err(Error::Condition(0)) => Err(self.how_long(place, now).await?),
             Err(error) => Err(error.into()),
         }
@@ -58,7 +86,7 @@ impl Accounts {
 
     async fn how_long(&self, place: &Place, now: i64) -> Result<Denied, Denied> {
         let query = "SELECT allowed_at FROM failed_attempts WHERE place = $1";
-        let rows = self.store.read(Statement::new(query, [place.0.as_slice().into()])).await?;
+        let rows = self.store.read(Statement::new(query, [place.name.as_slice().into()])).await?;
         let allowed = rows.first().map_or(Ok(now + 1), |row| row.int(0))?;
         Ok(Denied::Later(u64::try_from(allowed - now).unwrap_or(1).max(1)))
     }

@@ -48,7 +48,9 @@ impl Accounts {
             "Your password was changed",
             "The password of your account was changed.",
         )?);
-        self.replace_session(account, session, &hash, visitor, batch).await.map_err(|denied| match denied {
+        let entry = self.own(account, "password.change");
+        let started = self.replace_session(account, session, &hash, visitor, batch, entry).await;
+        started.map_err(|denied| match denied {
             Denied::Failed(Error::Condition(_)) => Denied::SignedOut,
             other => other,
         })
@@ -63,15 +65,16 @@ impl Accounts {
         let query = "SELECT id, address FROM accounts WHERE address_key = $1";
         let rows = self.store.read(Statement::new(query, [address.key().into()])).await?;
         let token = Secret::random()?;
-        let batch = match rows.first() {
-            Some(row) => {
+        let account = rows.first().map(|row| AccountId::from_blob(row.blob(0)?)).transpose()?;
+        let batch = match rows.first().zip(account) {
+            Some((row, account)) => {
                 let to = Address::parse(row.text(1)?)?;
-                let account = AccountId::from_blob(row.blob(0)?)?;
                 vec![self.mailed(&token, account, "reset", &to), self.reset_letter(&to, &token)?]
             }
             None => Vec::new(),
         };
-        match self.attempt_with(&self.place("reset", address.key().as_bytes(), visitor.peer), batch).await {
+        let place = self.place("reset", address.key().as_bytes(), visitor.peer).of(account);
+        match self.attempt_with(&place, batch).await {
             Err(Denied::Failed(Error::Condition(1))) => Ok(()),
             other => other,
         }
@@ -117,7 +120,7 @@ impl Accounts {
             "Your password was changed",
             "A new password was chosen by a mailed link.",
         )?);
-        self.store.write(batch).await.map_err(link)?;
+        self.act(batch, self.own(account, "password.reset")).await.map_err(link)?;
         Ok(())
     }
 
@@ -169,7 +172,7 @@ impl Accounts {
             "Your address was changed",
             "Your account has another address now.",
         )?);
-        self.store.write(batch).await.map_err(link)?;
+        self.act(batch, self.own(account, "address.change")).await.map_err(link)?;
         Ok(())
     }
 
@@ -193,22 +196,24 @@ impl Accounts {
             "Your account was deleted",
             "Your account was deleted.",
         )?);
-        self.store.write(batch).await.map_err(|error| match error {
+        self.act(batch, self.own(account, "account.delete")).await.map_err(|error| match error {
             Error::Condition(_) => Denied::Code,
             other => other.into(),
         })?;
         Ok(())
     }
 
-    /// Gives an account another role; its sessions and tokens end. Who may do this is the caller's to check.
+    /// Gives an account another role; its sessions and tokens end. Who may do this is the caller's to check; the audit log
+    /// names it, `None` being the person at the machine.
     ///
     /// # Errors
     /// [`Error::Condition`] when there is no such account.
-    pub async fn set_role(&self, account: AccountId, role: Role) -> Result<()> {
+    pub async fn set_role(&self, by: Option<AccountId>, account: AccountId, role: Role) -> Result<()> {
         let sql = "UPDATE accounts SET role = $1 WHERE id = $2";
         let mut batch = vec![Statement::new(sql, [role.name().into(), account.0.into()]).expecting(1)];
         batch.extend(ending_all(account));
-        self.store.write(batch).await.map(drop)
+        let entry = self.of(by, account, "role.change").with("role", role.name());
+        self.act(batch, entry).await.map(drop)
     }
 }
 

@@ -81,7 +81,7 @@ impl Accounts {
         session: &Secret,
         visitor: &Visitor,
     ) -> Result<(Started, Vec<Secret>), Denied> {
-        let place = self.place("code", &account.0, visitor.peer);
+        let place = self.place("code", &account.0, visitor.peer).of(Some(account));
         self.attempt(&place).await?;
         let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
         if row.is_null(5) || !row.is_null(6) {
@@ -99,7 +99,8 @@ impl Accounts {
         batch.extend(sessions::ending_all(account));
         let notice = "A second factor was set up for your account.";
         batch.push(self.notice(&address_in(&row)?, "Your second factor", notice)?);
-        let started = self.replace_session(account, session, row.text(3)?, visitor, batch).await;
+        let entry = self.own(account, "factor.set");
+        let started = self.replace_session(account, session, row.text(3)?, visitor, batch, entry).await;
         Ok((started.map_err(denied_exists)?, codes))
     }
 
@@ -130,7 +131,8 @@ impl Accounts {
         used.extend(
             visitor.device.iter().map(|device| self.place_of_device("login", &device.digest()).forgotten()),
         );
-        let started = self.replace_session(account, session, row.text(3)?, visitor, used).await;
+        let entry = self.own(account, "session.start").with("factor", 1);
+        let started = self.replace_session(account, session, row.text(3)?, visitor, used, entry).await;
         started.map_err(|denied| match denied {
             // The session has ended.
             Denied::Failed(Error::Condition(0)) => Denied::SignedOut,
@@ -162,7 +164,7 @@ impl Accounts {
                 "The second factor of your account was removed.",
             )?,
         ]);
-        self.store.write(batch).await.map_err(|error| match error {
+        self.act(batch, self.own(account, "factor.remove")).await.map_err(|error| match error {
             Error::Condition(_) => Denied::Code,
             other => other.into(),
         })?;
@@ -186,7 +188,7 @@ impl Accounts {
         code: &str,
         peer: IpAddr,
     ) -> Result<(Row, Vec<Statement>), Denied> {
-        let place = self.place("code", &account.0, peer);
+        let place = self.place("code", &account.0, peer).of(Some(account));
         self.attempt(&place).await?;
         let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
         if row.is_null(6) {

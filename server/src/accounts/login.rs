@@ -69,7 +69,7 @@ impl Accounts {
         let row =
             self.store.read(Statement::new(BY_ADDRESS, [key.as_str().into()])).await?.into_iter().next();
         let account = row.as_ref().map(|row| AccountId::from_blob(row.blob(0)?)).transpose()?;
-        let place = self.place_of_login(&key, account, visitor).await?;
+        let place = self.place_of_login(&key, account, visitor).await?.of(account);
         self.attempt(&place).await?;
         let stored = row.as_ref().map(|row| row.text(1)).transpose()?;
         let right = self.hasher.verify(&password::spelt(typed), stored).await?;
@@ -113,7 +113,7 @@ impl Accounts {
         typed: &str,
         peer: IpAddr,
     ) -> Result<String, Denied> {
-        let place = self.place("password", &account.0, peer);
+        let place = self.place("password", &account.0, peer).of(Some(account));
         self.attempt(&place).await?;
         let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
         if !self.hasher.verify(&password::spelt(typed), Some(row.text(3)?)).await? {

@@ -58,7 +58,8 @@ impl Accounts {
         let sql = "INSERT INTO refresh_tokens (digest, family) VALUES ($1, $2)";
         batch.push(Statement::new(sql, [refresh.digest().into(), family.into()]));
         batch.extend(used);
-        match self.store.write(batch).await {
+        let entry = self.own(known.account, "session.start").with("kind", "api");
+        match self.act(batch, entry).await {
             Ok(_) => self.pair(known.account, &family, refresh),
             Err(Error::Condition(0)) => Err(Denied::Credentials),
             Err(Error::Condition(_)) => Err(Denied::Code),
@@ -97,10 +98,12 @@ impl Accounts {
                     outcomes.get(1).and_then(|outcome| outcome.returned.first()).ok_or(Denied::SignedOut)?;
                 self.pair(AccountId::from_blob(row.blob(1)?)?, row.blob(0)?, next)
             }
-            Err(Error::Condition(_)) => {
-                self.end_family_of(&old).await?;
+            // Used before, by this holder or another.
+            Err(Error::Condition(0)) => {
+                self.end_family_of(&old, "token.reuse").await?;
                 Err(Denied::SignedOut)
             }
+            Err(Error::Condition(_)) => Err(Denied::SignedOut),
             Err(error) => Err(error.into()),
         }
     }
@@ -111,15 +114,29 @@ impl Accounts {
     /// When the database fails.
     pub async fn logout_api(&self, token: &str) -> Result<()> {
         match Secret::parse(token) {
-            Some(token) => self.end_family_of(&token.digest()).await,
+            Some(token) => self.end_family_of(&token.digest(), "session.end").await,
             None => Ok(()),
         }
     }
 
-    async fn end_family_of(&self, digest: &[u8]) -> Result<()> {
-        let sql = "UPDATE refresh_families SET ended_at = $1 WHERE ended_at IS NULL \
-            AND id IN (SELECT family FROM refresh_tokens WHERE digest = $2)";
-        self.store.write(vec![Statement::new(sql, [self.clock.now().into(), digest.into()])]).await.map(drop)
+    /// Ends the family of a token, once: what is unknown or has ended is no act, and nothing for the log.
+    async fn end_family_of(&self, digest: &[u8], act: &str) -> Result<()> {
+        let query = "SELECT f.id, f.account FROM refresh_families f JOIN refresh_tokens t ON t.family = f.id \
+            WHERE t.digest = $1 AND f.ended_at IS NULL";
+        let rows = self.store.read(Statement::new(query, [digest.into()])).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let account = AccountId::from_blob(row.blob(1)?)?;
+        let sql = "UPDATE refresh_families SET ended_at = $1 WHERE ended_at IS NULL AND id = $2";
+        let values = [self.clock.now().into(), row.blob(0)?.into()];
+        // Whoever brings a token that was used may be the thief as well as the owner.
+        let entry = match act {
+            "token.reuse" => self.of_stranger(account, act),
+            _ => self.own(account, act).with("kind", "api"),
+        };
+        match self.act(vec![Statement::new(sql, values).expecting(1)], entry).await {
+            Ok(_) | Err(Error::Condition(0)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Who holds an access token: signed by us, not old, its family not ended. Role and state are those of now.

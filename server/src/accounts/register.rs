@@ -79,7 +79,7 @@ impl Accounts {
             self.insertion(account, &address, stored, Role::Customer, false).expecting(1),
             Statement::new("DELETE FROM registrations WHERE address_key = $1", [address.key().into()]),
         ];
-        match self.store.write(batch).await {
+        match self.act(batch, self.own(account, "account.create")).await {
             Ok(_) => Ok(account),
             Err(Error::Condition(_)) => Err(Denied::Link),
             Err(error) => Err(error.into()),
@@ -110,12 +110,19 @@ impl Accounts {
         let address = Address::parse(email)?;
         let once = Secret::new(data_encoding::BASE32_NOPAD.encode(&random::<15>()?).to_ascii_lowercase());
         let hash = self.hasher.hash(&once).await?;
+        let there = "SELECT id FROM accounts WHERE address_key = $1";
+        let there = self.store.read(Statement::new(there, [address.key().into()])).await?;
+        let account = match there.first() {
+            Some(row) => AccountId::from_blob(row.blob(0)?)?,
+            None => AccountId(random()?),
+        };
         let change = "UPDATE accounts SET password = $1, must_change = 1, role = $2, totp_secret = NULL, \
-            totp_since = NULL WHERE address_key = $3";
-        let values = [hash.as_str().into(), Role::Owner.name().into(), address.key().into()];
+            totp_since = NULL WHERE address_key = $3 AND id = $4";
+        let values =
+            [hash.as_str().into(), Role::Owner.name().into(), address.key().into(), account.0.into()];
         let of = |sql| Statement::new(sql, [address.key().into()]);
         let mut batch = vec![
-            self.insertion(AccountId(random()?), &address, &hash, Role::Owner, true),
+            self.insertion(account, &address, &hash, Role::Owner, true),
             Statement::new(change, values).expecting(1),
         ];
         batch.extend([
@@ -123,7 +130,7 @@ impl Accounts {
             of("DELETE FROM refresh_families WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
             of("DELETE FROM recovery_codes WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
         ]);
-        self.store.write(batch).await?;
+        self.act(batch, self.of(None, account, "owner.make")).await?;
         Ok(once)
     }
 

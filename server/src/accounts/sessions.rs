@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    audit::Entry,
     store::{Row, Statement},
 };
 
@@ -65,7 +66,12 @@ impl Accounts {
             batch.push(known.place.forgotten());
             batch.push(self.device_of(known.account, &device));
         }
-        match self.store.write(batch).await {
+        let written = if passed {
+            self.act(batch, self.own(known.account, "session.start")).await
+        } else {
+            self.store.write(batch).await
+        };
+        match written {
             Ok(_) => Ok(Started { account: known.account, session, device: passed.then_some(device) }),
             Err(Error::Condition(_)) => Err(Denied::Credentials),
             Err(error) => Err(error.into()),
@@ -112,13 +118,14 @@ impl Accounts {
         stored: &str,
         visitor: &Visitor,
         mut batch: Vec<Statement>,
+        entry: Entry,
     ) -> Result<Started, Denied> {
         let (session, device) = (Secret::random()?, Secret::random()?);
         // First, so that a session that was ended meanwhile is not replaced.
         batch.insert(0, ending(before).expecting(1));
         batch.push(self.insertion_of(&session, account, stored, true, visitor)?.expecting(1));
         batch.push(self.device_of(account, &device));
-        self.store.write(batch).await?;
+        self.act(batch, entry).await?;
         Ok(Started { account, session, device: Some(device) })
     }
 
@@ -150,7 +157,11 @@ impl Accounts {
     /// # Errors
     /// When the database fails.
     pub async fn logout(&self, session: &Secret) -> Result<()> {
-        self.store.write(vec![ending(session)]).await.map(drop)
+        let query = "SELECT account FROM sessions WHERE digest = $1";
+        let rows = self.store.read(Statement::new(query, [session.digest().into()])).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let account = AccountId::from_blob(row.blob(0)?)?;
+        self.end(ending(session), account).await
     }
 
     /// Ends every session and every token of an account, and forgets its devices.
@@ -158,7 +169,7 @@ impl Accounts {
     /// # Errors
     /// When the database fails.
     pub async fn logout_everywhere(&self, account: AccountId) -> Result<()> {
-        self.store.write(ending_all(account)).await.map(drop)
+        self.act(ending_all(account), self.own(account, "session.end-all")).await.map(drop)
     }
 
     /// Ends one session of an account by its number; another account's is not touched.
@@ -167,7 +178,15 @@ impl Accounts {
     /// When the database fails.
     pub async fn end_session(&self, account: AccountId, id: &[u8]) -> Result<()> {
         let sql = "DELETE FROM sessions WHERE id = $1 AND account = $2";
-        self.store.write(vec![Statement::new(sql, [id.into(), account.0.into()])]).await.map(drop)
+        self.end(Statement::new(sql, [id.into(), account.0.into()]), account).await
+    }
+
+    /// Ends what one statement ends, if it is still there.
+    async fn end(&self, statement: Statement, account: AccountId) -> Result<()> {
+        match self.act(vec![statement.expecting(1)], self.own(account, "session.end")).await {
+            Ok(_) | Err(Error::Condition(0)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The sessions of an account that go on, the last used first.

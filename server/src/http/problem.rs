@@ -1,5 +1,11 @@
 //! Errors for clients, as `application/problem+json` (RFC 9457), with codes that stay.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
@@ -160,6 +166,50 @@ impl Problem {
     }
 }
 
+/// The log's line of a failure. Where every request of a flood fails alike, there is one line a second.
+fn tell(error: &Error) {
+    let kind = match error {
+        Error::Busy(what) => what,
+        Error::Database { doing, .. } => doing,
+        _ => {
+            tracing::error!(error = aegis_core::report::render(error), "a request failed");
+            return;
+        }
+    };
+    let Some(left_out) = LINES.lock().unwrap_or_else(PoisonError::into_inner).ask(kind, Instant::now())
+    else {
+        return;
+    };
+    let error_text = aegis_core::report::render(error);
+    if matches!(error, Error::Busy(_)) {
+        tracing::warn!(error = error_text, left_out, "a request failed");
+    } else {
+        tracing::error!(error = error_text, left_out, "a request failed");
+    }
+}
+
+static LINES: Mutex<Seldom> = Mutex::new(Seldom(BTreeMap::new()));
+
+/// Lets one line of each kind through in a second. Kinds are words of this program, and so few.
+struct Seldom(BTreeMap<&'static str, (Instant, u64)>);
+
+impl Seldom {
+    /// How many lines of the kind were left out since the last one; `None` when this one is left out too.
+    fn ask(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
+        match self.0.get_mut(kind) {
+            Some((last, left_out)) if now.duration_since(*last) < Duration::from_secs(1) => {
+                *left_out += 1;
+                None
+            }
+            before => {
+                let left_out = before.map_or(0, |(_, left_out)| *left_out);
+                self.0.insert(kind, (now, 0));
+                Some(left_out)
+            }
+        }
+    }
+}
+
 impl From<Error> for Problem {
     /// Says nothing of the cause to the client; the log has it.
     fn from(error: Error) -> Self {
@@ -168,7 +218,7 @@ impl From<Error> for Problem {
             Error::Busy(_) | Error::Database { .. } => Code::Unavailable,
             _ => Code::Internal,
         };
-        tracing::error!(error = aegis_core::report::render(&error), "a request failed");
+        tell(&error);
         let problem = Self::new(code);
         if code == Code::Unavailable { problem.retry_after(5) } else { problem }
     }
@@ -189,5 +239,61 @@ impl IntoResponse for Problem {
         // For whoever makes a page of it.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc};
+
+    use super::*;
+
+    #[test]
+    fn a_kind_is_told_once_a_second_and_counted_meanwhile() {
+        let (mut seldom, began) = (Seldom(BTreeMap::new()), Instant::now());
+        let at = |millis| began + Duration::from_millis(millis);
+        assert_eq!(seldom.ask("sign-ins", at(0)), Some(0));
+        assert_eq!(seldom.ask("sign-ins", at(1)), None);
+        assert_eq!(seldom.ask("writes", at(2)), Some(0), "another kind");
+        assert_eq!(seldom.ask("sign-ins", at(999)), None);
+        assert_eq!(seldom.ask("sign-ins", at(1000)), Some(2));
+        assert_eq!(seldom.ask("sign-ins", at(2001)), Some(0));
+    }
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_does_not_flood_the_log() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let began = Instant::now();
+        tracing::subscriber::with_default(lines, || {
+            for _ in 0..5000 {
+                let problem = Problem::from(Error::Busy("tests of a flood"));
+                assert_eq!((problem.code(), problem.retry_after), (Code::Unavailable, Some(5)));
+            }
+            // What does not come in floods is told each time.
+            for _ in 0..2 {
+                let corrupt = Error::Corrupt { what: "a row".into(), problem: "is another".into() };
+                assert_eq!(Problem::from(corrupt).code(), Code::Internal);
+            }
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let busy = text.lines().filter(|line| line.contains("tests of a flood")).count() as u64;
+        assert!((1..=1 + began.elapsed().as_secs()).contains(&busy), "{busy}");
+        assert!(text.contains("\"WARN\"") && text.lines().filter(|line| line.contains("a row")).count() == 2);
     }
 }

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::{
         Clock,
-        limits::{By, Limiter, gcra::SECOND},
+        limits::{By, gcra::SECOND},
         store::Sqlite,
     };
 
@@ -108,55 +108,5 @@ mod tests {
             arrival = new;
             assert_eq!(shared.check(&RULE, subject(), now).await.unwrap(), expected, "at {second}");
         }
-    }
-
-    #[tokio::test]
-    async fn two_processes_allow_together_what_one_would() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let (store, clock) = (store(&directory), Clock::default());
-        let process = || Limiter::new(clock.clone()).with_store(Arc::clone(&store), &[1; 32]);
-        let (one, two) = (process(), process());
-        let mut tasks = Vec::new();
-        for limiter in [Arc::new(one), Arc::new(two)] {
-            for _ in 0..20 {
-                let limiter = Arc::clone(&limiter);
-                tasks.push(tokio::spawn(async move { limiter.check(&RULE, subject()).await.allowed }));
-            }
-        }
-        let mut allowed = 0;
-        for task in tasks {
-            allowed += usize::from(task.await.unwrap());
-        }
-        // A tick of the clock within the test may refill none: a step is 12 seconds.
-        assert_eq!(allowed, 5);
-    }
-
-    #[tokio::test]
-    async fn what_limits_nobody_is_swept_and_no_address_is_in_the_database() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let (store, clock) = (store(&directory), Clock::default());
-        let limiter = Limiter::new(clock.clone()).with_store(Arc::clone(&store), &[1; 32]);
-        limiter.check(&RULE, subject()).await;
-        let rows = || store.read(Statement::new("SELECT subject FROM limits", []));
-        limiter.sweep().await.unwrap();
-        let kept = rows().await.unwrap();
-        assert_eq!(kept.len(), 1);
-        assert_ne!(kept[0].blob(0).unwrap(), subject().id, "not without the pepper");
-        clock.advance(61);
-        limiter.sweep().await.unwrap();
-        assert!(rows().await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn without_the_database_the_process_still_limits() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let store = store(&directory);
-        store.write(vec![Statement::new("DROP TABLE limits", [])]).await.unwrap();
-        let limiter = Limiter::new(Clock::default()).with_store(store, &[1; 32]);
-        let mut allowed = 0;
-        for _ in 0..20 {
-            allowed += usize::from(limiter.check(&RULE, subject()).await.allowed);
-        }
-        assert_eq!(allowed, 5);
     }
 }

@@ -21,7 +21,7 @@ impl Folder {
     pub fn new(path: impl Into<PathBuf>, from: &str) -> Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path).map_err(Error::io("making", &path))?;
-        Ok(Self { path, from: sender(from)? })
+        Ok(Self { path, from: sender("site.contact", from)? })
     }
 }
 

@@ -11,13 +11,17 @@ use lettre::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Letter, Post, sender};
 use crate::{Error, Result, store::Later};
 
 /// How the connection to a mail server is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protection {
     /// TLS from the first byte (port 465).
+    #[default]
     Tls,
     /// TLS after STARTTLS, without which nothing is sent (port 587).
     StartTls,
@@ -44,7 +48,7 @@ impl Smtp {
         from: &str,
     ) -> Result<Self> {
         let wrong = |problem: String| Error::Config {
-            place: "mail.server".into(),
+            place: "mail.smtp.host".into(),
             problem,
             hint: "name a server that speaks TLS, or one on this machine".into(),
         };
@@ -65,7 +69,7 @@ impl Smtp {
             Some((user, password)) => builder.credentials(Credentials::new(user, password)),
             None => builder,
         };
-        Ok(Self { transport: builder.build(), from: sender(from)? })
+        Ok(Self { transport: builder.build(), from: sender("mail.smtp.from", from)? })
     }
 }
 

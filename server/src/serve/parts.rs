@@ -19,22 +19,17 @@ use crate::{
     accounts::{self, Accounts},
     api::{self, Api, Idempotency},
     audit::{Entry, Log, Signer},
-    config::Config,
+    config::{Bounds, Config},
     downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
     limits::{self, By, Guard, Limiter, Rule},
-    mail::{Courier, Folder},
+    mail::{Courier, Folder, Post},
     maintain,
     secret::{Purpose, Secret},
     site::Frame,
     store::{self, Store},
     watch::{self, Metrics, Readiness, Timed, Visits},
 };
-
-/// Requests for pages of accounts, of each address; attempts to sign in have limits of their own.
-const ACCOUNTS: Rule = Rule { name: "accounts", by: By::Address, quota: 120, window: 60, shared: true };
-/// Requests for the rest of the API, of each address.
-const API: Rule = Rule { name: "api", by: By::Address, quota: 600, window: 3600, shared: false };
 
 /// Everything that is served.
 pub(super) struct Parts {
@@ -63,7 +58,8 @@ impl Parts {
         let secret = Secret::read(&config.storage.secret)?;
         let log = Arc::new(Log::new(Arc::clone(&store), signer(config, &secret)?));
         let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
-        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings)?);
+        let accounts = Accounts::new(Arc::clone(&store), clock.clone(), settings)?;
+        let accounts = Arc::new(accounts.with_log(Arc::clone(&log)));
         let pepper = secret.key(Purpose::Limits)?;
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
@@ -72,9 +68,13 @@ impl Parts {
         let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
         let published = Arc::clone(&downloads.catalogue);
         let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
+        let rules = rules(&config.limits);
         let pages = accounts::router(Arc::clone(&accounts), frame).merge(status);
-        let router =
-            limited(pages, &limiter, ACCOUNTS).merge(limited(api::router(Arc::clone(&api)), &limiter, API));
+        let router = limited(pages, &limiter, rules[0]).merge(limited(
+            api::router(Arc::clone(&api)),
+            &limiter,
+            rules[1],
+        ));
         let router = api::request_ids(watch::observe(router, Arc::clone(&metrics)));
         let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
         let front =
@@ -117,7 +117,6 @@ impl Parts {
             problem: "cannot be the address of an owner".into(),
             hint: "give an address for mail".into(),
         })?;
-        self.note("owner.make").await?;
         Ok(secret.reveal().to_owned())
     }
 
@@ -136,6 +135,13 @@ pub(crate) fn signer(config: &Config, secret: &Secret) -> Result<Signer> {
     let origin = &config.site.origin;
     let name = origin.rsplit_once("//").map_or(origin.as_str(), |(_, host)| host);
     Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.key(Purpose::Audit)?].concat())
+}
+
+/// How often one address may ask for accounts, where attempts to sign in have limits of their own, and for the rest of the API.
+fn rules(limits: &Bounds) -> [Rule; 2] {
+    let by = By::Address;
+    let accounts = Rule { name: "accounts", by, quota: limits.accounts_per_minute, window: 60, shared: true };
+    [accounts, Rule { name: "api", by, quota: limits.api_per_hour, window: 3600, shared: false }]
 }
 
 fn limited(router: Router, limiter: &Arc<Limiter>, rule: Rule) -> Router {
@@ -167,8 +173,11 @@ async fn downloads(
 
 /// Delivers letters for as long as the program runs.
 fn deliver(config: &Config, store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
-    let post = Folder::new(&config.storage.mail, &config.site.contact)?;
-    let courier = Courier::new(Arc::clone(store), Arc::new(post), clock.clone());
+    let post: Arc<dyn Post> = match &config.mail.smtp {
+        Some(smtp) => Arc::new(smtp.open()?),
+        None => Arc::new(Folder::new(&config.mail.folder, &config.site.contact)?),
+    };
+    let courier = Courier::new(Arc::clone(store), post, clock.clone());
     tokio::spawn(async move { courier.run().await });
     Ok(())
 }

@@ -249,7 +249,7 @@ fn attack_18_a_changed_password_or_role_ends_everything_else() {
         assert_eq!(site.refresh(&tokens).await.0, StatusCode::UNAUTHORIZED);
         let tokens = site.login_api(ANN, OTHER, None).await;
         let id = site.id_of(&tokens).await;
-        site.accounts.set_role(id, Role::Support).await.unwrap();
+        site.accounts.set_role(None, id, Role::Support).await.unwrap();
         assert_eq!(site.account_of(&tokens).await.0, StatusCode::UNAUTHORIZED);
         assert_eq!(one.get("/account").await.location.as_deref(), Some("/account/sign-in"));
     });

@@ -1,0 +1,92 @@
+//! Killed under load, and started again.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::{PASSWORD, acts, client::Client, count, program::Place, texts};
+
+const ANN: &str = "ann@example.org";
+
+/// What a process answered before it was killed.
+#[derive(Default)]
+struct Answered {
+    registrations: Vec<String>,
+    tokens: Vec<Value>,
+}
+
+/// Registers, or signs in, until nobody answers.
+fn load(at: std::net::SocketAddr, round: u32, lane: u8) -> Answered {
+    let mut answered = Answered::default();
+    for number in 0_u32.. {
+        let mut client = Client::new(at, &format!("10.{lane}.{}.1", number % 250));
+        if lane.is_multiple_of(2) {
+            let email = format!("person{number}.{lane}@round{round}.example.org");
+            match client.try_json("/api/v1/auth/register", &json!({"email": email, "password": PASSWORD})) {
+                Ok(answer) => {
+                    assert_eq!(answer.status, 202, "{}", answer.body);
+                    answered.registrations.push(email);
+                }
+                Err(_) => break,
+            }
+        } else {
+            match client.try_json("/api/v1/auth/login", &json!({"email": ANN, "password": PASSWORD})) {
+                Ok(answer) => {
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    answered.tokens.push(answer.json());
+                }
+                Err(_) => break,
+            }
+        }
+    }
+    answered
+}
+
+/// Three times; twenty times with `AEGIS_ALL`.
+#[test]
+fn killed_under_load_it_keeps_what_it_answered() {
+    let rounds = if std::env::var_os("AEGIS_ALL").is_some() { 20 } else { 3 };
+    let place = Place::new();
+    let url = format!("sqlite:{}", place.path("db").display());
+    let mut served = place.serve();
+    Client::new(served.public, "192.0.2.1").make_account(&place.path("mail"), ANN, PASSWORD);
+    let (mut registrations, mut sign_ins) = (0, 0);
+    for round in 0..rounds {
+        let at = served.public;
+        let answered = thread::scope(|scope| {
+            let lanes: Vec<_> = (0..4).map(|lane| scope.spawn(move || load(at, round, lane))).collect();
+            let mut chance = [0; 2];
+            aws_lc_rs::rand::fill(&mut chance).unwrap();
+            thread::sleep(Duration::from_millis(300 + u64::from(u16::from_be_bytes(chance)) / 64));
+            served.signal(Signal::SIGKILL);
+            lanes.into_iter().map(|lane| lane.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(served.wait(), None);
+        let acts = acts(&place, &url);
+        let there = texts(&url, "SELECT address FROM registrations");
+        let began = Instant::now();
+        served = place.serve();
+        assert!(began.elapsed() < Duration::from_secs(20));
+        for one in answered {
+            for email in &one.registrations {
+                assert!(there.contains(email), "round {round}: {email} is lost");
+            }
+            for tokens in &one.tokens {
+                let body = json!({"refresh_token": tokens["refresh_token"]});
+                let exchanged = Client::new(served.public, "192.0.2.2").json("/api/v1/auth/refresh", &body);
+                assert_eq!(exchanged.status, 200, "round {round}: a session is lost");
+            }
+            registrations += one.registrations.len();
+            sign_ins += one.tokens.len();
+        }
+        assert!(count(&acts, "session.start") >= sign_ins, "round {round}: an act is not in the log");
+    }
+    assert!(registrations > 0 && sign_ins > 0, "nothing was under way");
+    served.signal(Signal::SIGTERM);
+    assert_eq!(served.wait(), Some(0));
+    assert_eq!(count(&acts(&place, &url), "server.start"), rounds as usize + 1);
+}
