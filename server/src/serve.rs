@@ -15,7 +15,7 @@ use std::{
 
 use aegis_core::report::{self, exit};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     Error, Result,
@@ -51,6 +51,7 @@ pub struct Started {
 /// # Errors
 /// When something that it needs is not there. Nothing is served then.
 pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Started)) -> Result<u8> {
+    let signals = Signals::listen()?;
     let parts = Parts::make(&config).await?;
     let certificates = match &config.tls {
         Some(tls) => Some(Arc::new(Certificates::read(&tls.certificate, &tls.key)?)),
@@ -79,7 +80,7 @@ pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Sta
     announce(&Started { scheme, public, watch, owner });
     notify(&[NotifyState::Ready]);
     parts.note("server.start").await?;
-    until_ended(&parts, certificates.as_deref()).await?;
+    until_ended(signals, &parts, certificates.as_deref()).await;
     notify(&[NotifyState::Stopping]);
     parts.readiness.drain();
     let cut = server.shut_down().await;
@@ -99,19 +100,35 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// What the process is told from outside.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// From here on signals are told; before, they end the process.
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(Error::io("waiting for", "signals"));
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+            hup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for the signal to end, and does meanwhile what time and other signals ask for.
-async fn until_ended(parts: &Parts, certificates: Option<&Certificates>) -> Result<()> {
-    let listen = |kind| signal(kind).map_err(Error::io("waiting for", "signals"));
-    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hup = listen(SignalKind::hangup())?;
+async fn until_ended(mut signals: Signals, parts: &Parts, certificates: Option<&Certificates>) {
     let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |most| most / 2);
     let mut tidy = tokio::time::interval(TIDY);
     let (mut refresh, mut alive) = (tokio::time::interval(REFRESH), tokio::time::interval(watchdog));
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(parts, certificates).await,
+            _ = signals.term.recv() => return,
+            _ = signals.int.recv() => return,
+            _ = signals.hup.recv() => reload(parts, certificates).await,
             _ = refresh.tick() => look_again(parts).await,
             _ = tidy.tick() => tidy_up(parts).await,
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
