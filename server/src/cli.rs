@@ -10,7 +10,7 @@ use std::{
 
 use aegis_core::{
     key::PublicKey,
-    report::{self, exit},
+    report::{exit, render},
 };
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -140,7 +140,10 @@ pub fn run() -> Result<u8> {
         }
         Verb::Demo { data, port } => {
             let config = serve::demo(&data, port)?;
-            block_on(serve::run(config, Some(DEMO_OWNER), announce))
+            block_on(async {
+                publish_builds(&config).await?;
+                serve::run(config, Some(DEMO_OWNER), announce).await
+            })
         }
         verb => {
             let environment = std::env::vars_os();
@@ -211,7 +214,7 @@ async fn note(config: &Config, store: Arc<dyn Store>, act: &str) {
         Log::new(store, signer).append(&[entry]).await
     };
     if let Err(error) = noted.await {
-        tracing::warn!(error = report::render(&error), act, "not in the audit log");
+        tracing::warn!(error = render(&error), act, "not in the audit log");
     }
 }
 
@@ -265,6 +268,25 @@ async fn publish(config: &Config, directory: &Path, keys: &[PathBuf], json: bool
         }
     }
     Ok(exit::OK)
+}
+
+/// Publishes the media that were built in this folder, so that a demonstration has something to download.
+async fn publish_builds(config: &Config) -> Result<()> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let keys = home.join(".config/aegis/keys/release.pub.json");
+    let (Ok(keys), Ok(builds)) = (read_keys(&keys), std::fs::read_dir("target/aegis")) else { return Ok(()) };
+    let clock = Clock::default();
+    let store = store::open(&config.storage.database, &clock).await?;
+    let blobs = Blobs::open(&config.storage.blobs)?;
+    for build in builds.flatten().map(|entry| entry.path()).filter(|path| path.join("manifest.json").exists())
+    {
+        match downloads::publish(&*store, &blobs, &clock, &build, &keys).await {
+            Ok(files) => say!("{} files of {} can be downloaded", files.len(), build.display()),
+            // Rebuilt since, or by other keys: the demonstration goes on without it.
+            Err(error) => eprintln!("{}", render(&error)),
+        }
+    }
+    Ok(())
 }
 
 async fn link(config: &Config, path: &str, hours: i64, json: bool) -> Result<u8> {

@@ -28,10 +28,10 @@ const FIRMWARE_DIRECTORY: &str = "/usr/share/OVMF";
 /// The path of a program of [`PROGRAMS`].
 pub fn program(name: &str) -> Result<PathBuf, Error> {
     let package = PROGRAMS.iter().find(|(n, _)| *n == name).map_or("coreutils", |(_, package)| package);
-    // Debian keeps some of them out of a user's PATH.
+    // Debian keeps some of them out of a user's PATH; the last place is that of `tests/setup firmware`.
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
+        .chain(["/usr/sbin".into(), target_directory().join("aegis/virt-firmware/bin")])
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
         .ok_or_else(|| Error::Missing { what: name.to_owned(), package })

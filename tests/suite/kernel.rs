@@ -9,9 +9,11 @@ use std::{
     sync::OnceLock,
 };
 
+use aegis_core::manifest::path;
 use aegis_tests::{
-    TestResult, host,
+    Error, TestResult, disk, host,
     host::patience,
+    iso,
     vm::{Bus, Drive, Firmware, Machine},
 };
 
@@ -209,6 +211,56 @@ fn the_server_s_own_kernel_starts_and_keeps_its_promises() -> TestResult {
         let mut shell = live::root_shell(&mut vm)?;
         assert!(shell.run("uname -r")?.ends_with("-aegis-server"));
         assert!(shell.run("aegis-kernel check")?.contains("are kept"));
+        vm.cut_power()?;
+    }
+    Ok(())
+}
+
+/// Brings `virt-fw-vars`.
+fn firmware_tools() -> TestResult {
+    let output = Command::new(root().join("tests/setup")).arg("firmware").current_dir(root()).output();
+    let output = output.map_err(Error::io("start", "tests/setup"))?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+#[ignore = "a kernel is built for an hour; make test-all"]
+fn secure_boot_starts_the_own_kernel_where_its_certificate_is_enrolled_and_nowhere_else() -> TestResult {
+    firmware_tools()?;
+    let iso = own_medium("server");
+    let directory = tempfile::tempdir().map_err(Error::io("create", "a directory"))?;
+    // The file holds the private key too.
+    let certificate = directory.path().join("certificate.pem");
+    let (_, key, _) = aegis(&["kernel", "key", "--if-missing"]);
+    let arguments = ["x509", "-in", key.trim(), "-out"].map(std::ffi::OsStr::new);
+    host::output_of("openssl", arguments.into_iter().chain([certificate.as_os_str()]))?;
+    let machine = |name: &str, iso: PathBuf| {
+        let medium = Drive::medium(iso, Bus::Cdrom).bootable();
+        Machine::new(name).firmware(Firmware::SecureBoot).memory_mib(1024).drive(medium)
+    };
+
+    let mut vm = machine("own-kernel-enrolled", iso.clone()).enrolled(certificate.clone()).start()?;
+    vm.serial.expect("UEFI Secure Boot is enabled", patience(180))?;
+    live::reach_installer(&mut vm)?;
+    let mut shell = live::root_shell(&mut vm)?;
+    assert!(shell.run("uname -r")?.ends_with("-aegis-server"));
+    shell.run("grep -q 'integrity\\|confidentiality' /sys/kernel/security/lockdown")?;
+    vm.cut_power()?;
+
+    // Not enrolled; and enrolled, with one byte of the kernel changed, which is as good as no signature.
+    let changed = directory.path().join("changed.iso");
+    fs::copy(&iso, &changed).map_err(Error::io("copy", &iso))?;
+    let extent = iso::extent(&changed, path::KERNEL)?;
+    disk::flip_byte(&changed, extent.offset + extent.size / 2)?;
+    for (name, machine) in [
+        ("own-kernel-not-enrolled", machine("own-kernel-not-enrolled", iso.clone())),
+        ("own-kernel-changed", machine("own-kernel-changed", changed).enrolled(certificate)),
+    ] {
+        let mut vm = machine.start()?;
+        vm.serial.refuse(&["EFI stub", "aegis-init"]);
+        vm.serial.expect("bad shim signature", patience(180))?;
+        vm.mark(name);
         vm.cut_power()?;
     }
     Ok(())

@@ -24,7 +24,6 @@ use super::Metrics;
 use crate::{
     Clock,
     audit::Log,
-    http::{Code, Problem},
     store::{Statement, Store},
 };
 
@@ -126,11 +125,7 @@ fn enough(free: u64, all: u64) -> bool {
 
 /// `GET /healthz`, which asks nothing, and `GET /readyz`, for a listener that the public does not reach.
 pub fn health(readiness: Arc<Readiness>) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .with_state(readiness)
-        .fallback(async || Problem::new(Code::NotFound))
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(readiness)
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {

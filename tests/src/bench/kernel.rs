@@ -82,7 +82,8 @@ fn speed(bench: &Bench, workshop: &Workshop, work: &Path) -> Result<String, Erro
         specs.len()
     );
     let row = |name: &str, seconds: f64| vec![name.to_owned(), report::seconds(seconds)];
-    let rows = [row("`aegis kernel check --all`", ours), row("`merge_config.sh`, `olddefconfig`, `grep`", theirs)];
+    let rows =
+        [row("`aegis kernel check --all`", ours), row("`merge_config.sh`, `olddefconfig`, `grep`", theirs)];
     text.push_str(&report::table(&["what", "time"], &rows));
     Ok(text + "\n" + &report::at_least("time of the shell to ours", theirs / ours, 1.0))
 }
@@ -92,7 +93,9 @@ fn forget(cache: &Cache) -> Result<(), Error> {
     for stage in ["kconfig", "hardening"] {
         let path = cache.directory("stages")?.join(stage);
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", path)(error));
+            }
             _ => {}
         }
     }
@@ -132,7 +135,7 @@ fn shell(
     let mut names = vec!["base".to_owned()];
     for (number, name) in configure::layers_of(spec).iter().enumerate() {
         let layer = Layer::read(&bench.workspace.join("kernel-configs"), name).map_err(wrong)?;
-        let asked = layer.requests.iter().filter(|request| request.rules.applies_to(workshop.version));
+        let asked = layer.requests.iter().filter(|request| request.applies_to(workshop.version));
         let lines: String = asked.map(|request| dotconfig::line(&request.symbol, &request.value)).collect();
         names.push(format!("{number}.config"));
         fs::write(room.join(format!("{number}.config")), lines).map_err(Error::io("write", &room))?;
@@ -156,18 +159,30 @@ fn shell(
 fn losses(bench: &Bench, workshop: &Workshop, work: &Path) -> Result<String, Error> {
     let spec = Spec::load(aegis_core::edition::Edition::Server).map_err(wrong)?;
     let layers = work.join("layers");
-    run("cp", Command::new("cp").arg("--recursive").arg(bench.workspace.join("kernel-configs")).arg(&layers))?;
+    run(
+        "cp",
+        Command::new("cp").arg("--recursive").arg(bench.workspace.join("kernel-configs")).arg(&layers),
+    )?;
     let path = layers.join("edition/server.config");
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let lines: String = PLANTED.iter().map(|(symbol, value)| format!("{symbol}={value} # planted\n")).collect();
+    let lines: String =
+        PLANTED.iter().map(|(symbol, value)| format!("{symbol}={value} # planted\n")).collect();
     fs::write(&path, format!("{text}\n{lines}")).map_err(Error::io("write", &path))?;
     let ours = check(bench, &layers, Some("server"))?;
     let theirs = shell(bench, workshop, work, &spec, &PLANTED)?;
     // `grep` knows `n` only as a comment, which fragments may have too; a line with `=n` it calls lost though it is not.
     let found = |said: &str, symbol: &str| {
-        said.lines().any(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == symbol))
+        said.lines().any(|line| {
+            line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == symbol)
+        })
     };
-    let missed = |said: &str| PLANTED.iter().filter(|(symbol, _)| !found(said, symbol)).map(|(symbol, _)| *symbol).collect::<Vec<_>>();
+    let missed = |said: &str| {
+        PLANTED
+            .iter()
+            .filter(|(symbol, _)| !found(said, symbol))
+            .map(|(symbol, _)| *symbol)
+            .collect::<Vec<_>>()
+    };
     let (ours, theirs) = (missed(&ours), missed(&theirs));
     let count = |missed: &[&str]| PLANTED.len() - missed.len();
     let mut text = format!(

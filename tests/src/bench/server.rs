@@ -69,7 +69,17 @@ fn wrong(problem: impl ToString) -> Error {
 /// A self-signed certificate, which both servers use.
 fn certificate(work: &Path) -> Result<(), Error> {
     let mut command = Command::new("openssl");
-    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
     command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
     command.arg("-keyout").arg(work.join("key.pem")).arg("-out").arg(work.join("certificate.pem"));
     run("openssl", &mut command).map(drop)
@@ -100,7 +110,8 @@ fn release(work: &Path, content: &Path) -> Result<PathBuf, Error> {
     let place = directory.join("image.iso");
     fs::rename(content, &place).map_err(Error::io("name", &place))?;
     let digest: Digest = Hex([0; 32]);
-    let image = Image { kind: ImageKind::Squashfs, data_size: 4096, size: 8192, salt: digest, root_hash: digest };
+    let image =
+        Image { kind: ImageKind::Squashfs, data_size: 4096, size: 8192, salt: digest, root_hash: digest };
     let manifest = Manifest {
         format: Manifest::FORMAT,
         id: Hex([0; 16]),
@@ -154,11 +165,17 @@ fn requests(ours: &mut Process, theirs: &mut Process, page: usize, answer: usize
         [("home page", "/", page), ("answer of the API", "/api/v1/editions/gamer", answer)]
     {
         let pair = pair(ours, theirs, |process| {
-            Load { address: process.plain, path: process.path(path), connections: 32, requests: REQUESTS }.run()?;
+            Load { address: process.plain, path: process.path(path), connections: 32, requests: REQUESTS }
+                .run()?;
             Ok(REQUESTS as f64)
         })?;
         let rate = |rate: f64| format!("{:.1} k", rate / 1e3);
-        rows.push(vec![format!("{name}, {bytes} bytes"), rate(pair.ours), rate(pair.theirs), format!("{:.2}", pair.ratio())]);
+        rows.push(vec![
+            format!("{name}, {bytes} bytes"),
+            rate(pair.ours),
+            rate(pair.theirs),
+            format!("{:.2}", pair.ratio()),
+        ]);
         verdicts.push_str(&report::at_least(&format!("{name}, requests against nginx"), pair.ratio(), 0.9));
     }
     let mut text = format!(
@@ -173,7 +190,9 @@ fn downloads(ours: [&mut Process; 2], theirs: &mut Process) -> Result<String, Er
     let mut rows = Vec::new();
     let mut verdicts = String::new();
     let mut most = 0;
-    for (ours, (name, secure, wanted)) in ours.into_iter().zip([("plain", false, 0.8), ("TLS 1.3", true, 0.9)]) {
+    for (ours, (name, secure, wanted)) in
+        ours.into_iter().zip([("plain", false, 0.8), ("TLS 1.3", true, 0.9)])
+    {
         let pair = pair(ours, theirs, |process| {
             for _ in 0..DOWNLOADS {
                 client::download(process, secure, FILE)?;
@@ -182,7 +201,11 @@ fn downloads(ours: [&mut Process; 2], theirs: &mut Process) -> Result<String, Er
         })?;
         let rate = |rate: f64| format!("{:.0} MB", rate / 1e6);
         rows.push(vec![name.to_owned(), rate(pair.ours), rate(pair.theirs), format!("{:.2}", pair.ratio())]);
-        verdicts.push_str(&report::at_least(&format!("download, {name}, against nginx"), pair.ratio(), wanted));
+        verdicts.push_str(&report::at_least(
+            &format!("download, {name}, against nginx"),
+            pair.ratio(),
+            wanted,
+        ));
         most = most.max(ours.peak()?);
     }
     let mut text = format!(
@@ -219,8 +242,13 @@ fn idle(ours: &mut Process, theirs: &mut Process) -> Result<String, Error> {
             format!("{:.2} ms", times[times.len() * 99 / 100].as_secs_f64() * 1e3),
         ]);
     }
-    let mut text = format!("\n{IDLE} connections that do nothing, and 1,000 requests for the home page beside them.\n\n");
-    text.push_str(&report::table(&["server", "memory", "each connection", "99 of 100 answers within"], &rows));
+    let mut text = format!(
+        "\n{IDLE} connections that do nothing, and 1,000 requests for the home page beside them.\n\n"
+    );
+    text.push_str(&report::table(
+        &["server", "memory", "each connection", "99 of 100 answers within"],
+        &rows,
+    ));
     Ok(text)
 }
 

@@ -27,7 +27,8 @@ impl Load {
     pub(super) fn run(&self) -> Result<(), Error> {
         let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.path);
         let each = self.requests / self.connections;
-        let mut streams = (0..self.connections).map(|_| connect(self.address)).collect::<Result<Vec<_>, _>>()?;
+        let mut streams =
+            (0..self.connections).map(|_| connect(self.address)).collect::<Result<Vec<_>, _>>()?;
         let length = answer(&mut streams[0], &request)?;
         let mut buffer = vec![0; length];
         // All requests of a turn are on their way before the first answer is read.
@@ -39,7 +40,11 @@ impl Load {
                 stream.read_exact(&mut buffer).map_err(Error::io("read from", "the server"))?;
             }
         }
-        if buffer.starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(wrong("an answer is not that of the first")) }
+        if buffer.starts_with(b"HTTP/1.1 200") {
+            Ok(())
+        } else {
+            Err(wrong("an answer is not that of the first"))
+        }
     }
 }
 
@@ -66,7 +71,9 @@ fn exchange(stream: &mut TcpStream, request: &str) -> Result<(Vec<u8>, usize), E
         let head = all.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
         if let Some(head) = head {
             let text = String::from_utf8_lossy(&all[..head]).to_ascii_lowercase();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+            let length = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
             let length = length.ok_or_else(|| wrong("an answer has no length"))?;
             if all.len() >= head + length {
                 return Ok((all, head));
@@ -82,7 +89,11 @@ fn exchange(stream: &mut TcpStream, request: &str) -> Result<(Vec<u8>, usize), E
 pub(super) fn fetch(address: SocketAddr, path: &str) -> Result<Vec<u8>, Error> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let (all, head) = exchange(&mut connect(address)?, &request)?;
-    if all.starts_with(b"HTTP/1.1 200") { Ok(all[head..].to_vec()) } else { Err(wrong(format!("{path} is not served"))) }
+    if all.starts_with(b"HTTP/1.1 200") {
+        Ok(all[head..].to_vec())
+    } else {
+        Err(wrong(format!("{path} is not served")))
+    }
 }
 
 /// How long one request takes, with its connection.
@@ -95,7 +106,11 @@ pub(super) fn time(address: SocketAddr, path: &str) -> Result<Duration, Error> {
 /// Downloads the file and throws it away; it must have its length.
 pub(super) fn download(process: &Process, secure: bool, size: usize) -> Result<(), Error> {
     let received = if secure { download_secure(process)? } else { download_plain(process)? };
-    if received == size as u64 { Ok(()) } else { Err(wrong(format!("a download has {received} bytes of {size}"))) }
+    if received == size as u64 {
+        Ok(())
+    } else {
+        Err(wrong(format!("a download has {received} bytes of {size}")))
+    }
 }
 
 fn download_plain(process: &Process) -> Result<u64, Error> {
@@ -118,7 +133,16 @@ fn download_plain(process: &Process) -> Result<u64, Error> {
 
 fn download_secure(process: &Process) -> Result<u64, Error> {
     let mut command = Command::new("curl");
-    command.args(["--silent", "--insecure", "--http1.1", "--tlsv1.3", "--output", "/dev/null", "--write-out", "%{size_download}"]);
+    command.args([
+        "--silent",
+        "--insecure",
+        "--http1.1",
+        "--tlsv1.3",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{size_download}",
+    ]);
     command.arg(format!("https://{}{DOWNLOAD}", process.secure)).stdin(Stdio::null());
     let text = super::run("curl", &mut command)?;
     text.trim().parse().map_err(wrong)

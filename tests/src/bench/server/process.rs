@@ -58,7 +58,8 @@ impl Process {
             let path = format!("/proc/{pid}/stat");
             let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
             // After the name, which may hold anything, come state and numbers; the 14th and 15th field are times (proc(5)).
-            let fields: Vec<_> = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+            let fields: Vec<_> =
+                text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
             let number = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok());
             let (Some(user), Some(system)) = (number(11), number(12)) else { return Err(wrong(path)) };
             ticks += user + system;
@@ -127,7 +128,9 @@ pub(super) fn nginx(work: &Path, content: &Path, page: &[u8], answer: &[u8]) -> 
     let root = work.join("nginx");
     for (name, bytes) in [("page.html", page), ("answer.json", answer)] {
         let path = root.join(name);
-        fs::create_dir_all(&root).and_then(|()| fs::write(&path, bytes)).map_err(Error::io("write", &path))?;
+        fs::create_dir_all(&root)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(Error::io("write", &path))?;
     }
     let place = root.join(DOWNLOAD.trim_start_matches('/'));
     fs::create_dir_all(place.parent().unwrap_or(&root)).map_err(Error::io("create", &root))?;
@@ -148,8 +151,20 @@ pub(super) fn nginx(work: &Path, content: &Path, page: &[u8], answer: &[u8]) -> 
     let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
     let program = program.ok_or_else(|| Error::Missing { what: "nginx".into(), package: "nginx-light" })?;
     let mut serve = Command::new(program);
-    serve.arg("-c").arg(&path).arg("-e").arg(work.join("nginx.log")).stdout(Stdio::null()).stdin(Stdio::null());
-    start("nginx", serve, plain, secure, vec![("/", "/page.html"), ("/api/v1/editions/gamer", "/answer.json")])
+    serve
+        .arg("-c")
+        .arg(&path)
+        .arg("-e")
+        .arg(work.join("nginx.log"))
+        .stdout(Stdio::null())
+        .stdin(Stdio::null());
+    start(
+        "nginx",
+        serve,
+        plain,
+        secure,
+        vec![("/", "/page.html"), ("/api/v1/editions/gamer", "/answer.json")],
+    )
 }
 
 /// A port that nobody has; between this and its use somebody may take it, which is then told.
