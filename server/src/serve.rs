@@ -8,7 +8,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use aegis_core::report::{self, exit};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     Error, Result,
@@ -69,10 +69,12 @@ pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Sta
         Some(address) => Some((address.to_owned(), parts.make_owner(address).await?)),
         None => None,
     };
+    // Before anybody is told: a signal that nobody waits for would end the process as a crash does.
+    let signals = Signals::listen()?;
     announce(&Started { scheme, public, watch, owner });
     notify(&[NotifyState::Ready]);
     parts.note("server.start").await?;
-    until_ended(&parts, certificates.as_deref()).await?;
+    until_ended(&parts, certificates.as_deref(), signals).await;
     notify(&[NotifyState::Stopping]);
     parts.readiness.drain();
     let cut = server.shut_down().await;
@@ -92,19 +94,34 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// The signals that mean something here.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(Error::io("waiting for", "signals"));
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+            hup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for the signal to end, and does meanwhile what time and other signals ask for.
-async fn until_ended(parts: &Parts, certificates: Option<&Certificates>) -> Result<()> {
-    let listen = |kind| signal(kind).map_err(Error::io("waiting for", "signals"));
-    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hup = listen(SignalKind::hangup())?;
+async fn until_ended(parts: &Parts, certificates: Option<&Certificates>, mut signals: Signals) {
     let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |most| most / 2);
     let mut tidy = tokio::time::interval(TIDY);
     let (mut refresh, mut alive) = (tokio::time::interval(REFRESH), tokio::time::interval(watchdog));
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(parts, certificates).await,
+            _ = signals.term.recv() => return,
+            _ = signals.int.recv() => return,
+            _ = signals.hup.recv() => reload(parts, certificates).await,
             _ = refresh.tick() => look_again(parts).await,
             _ = tidy.tick() => tidy_up(parts).await,
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
