@@ -132,12 +132,14 @@ fn failed_sign_ins_are_there_when_they_begin_a_wait_and_cannot_fill_the_log() {
             browser.json("/api/v1/auth/login", &body).await;
         }
         let flood = site.entries().await.len() - entries.len();
-        assert!((30..=60).contains(&flood), "{flood}: thirty in each minute of the clock");
+        // Thirty, or a few more when a minute of the clock ended meanwhile.
+        assert!((30..40).contains(&flood), "{flood}");
         site.clock.advance(120);
         site.store.write(vec![Statement::new(sql, [])]).await.unwrap();
         site.try_login_api(ANN, OTHER, None).await;
-        let last = site.entries().await.pop().unwrap();
-        assert_eq!(last["detail"]["left_out_before"].as_i64().unwrap(), 40 - i64::try_from(flood).unwrap());
+        let left_out = site.entries().await;
+        let left_out = left_out.iter().filter_map(|entry| entry["detail"]["left_out_before"].as_i64());
+        assert_eq!(left_out.sum::<i64>(), 40 - i64::try_from(flood).unwrap());
     });
 }
 
