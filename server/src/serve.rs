@@ -77,10 +77,12 @@ pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Sta
         Some(address) => Some((address.to_owned(), parts.make_owner(address).await?)),
         None => None,
     };
+    // Before anybody is told: a signal that nobody waits for would end the process as a crash does.
+    let signals = Signals::listen()?;
     announce(&Started { scheme, public, watch, owner });
     notify(&[NotifyState::Ready]);
     parts.note("server.start").await?;
-    until_ended(signals, &parts, certificates.as_deref()).await;
+    until_ended(&parts, certificates.as_deref(), signals).await;
     notify(&[NotifyState::Stopping]);
     parts.readiness.drain();
     let cut = server.shut_down().await;
@@ -108,7 +110,6 @@ struct Signals {
 }
 
 impl Signals {
-    /// From here on signals are told; before, they end the process.
     fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).map_err(Error::io("waiting for", "signals"));
         Ok(Self {
@@ -120,7 +121,7 @@ impl Signals {
 }
 
 /// Waits for the signal to end, and does meanwhile what time and other signals ask for.
-async fn until_ended(mut signals: Signals, parts: &Parts, certificates: Option<&Certificates>) {
+async fn until_ended(parts: &Parts, certificates: Option<&Certificates>, mut signals: Signals) {
     let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |most| most / 2);
     let mut tidy = tokio::time::interval(TIDY);
     let (mut refresh, mut alive) = (tokio::time::interval(REFRESH), tokio::time::interval(watchdog));

@@ -5,6 +5,8 @@
 mod factor;
 #[path = "accounts/passwords.rs"]
 mod passwords;
+#[path = "accounts/record.rs"]
+mod record;
 #[path = "accounts/registration.rs"]
 mod registration;
 #[path = "support/postgres.rs"]

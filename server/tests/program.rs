@@ -199,8 +199,18 @@ fn a_copy_is_made_while_it_serves_and_put_back_when_it_does_not() {
     assert_eq!(place.run(&["restore", copy]).status.code(), Some(3));
     served.signal(Signal::SIGTERM);
     assert_eq!(served.wait(), Some(0));
+    let acts = |place: &Place| {
+        assert!(place.run(&["audit", "verify"]).status.success());
+        let file = place.path("audit.jsonl");
+        let _ = fs::remove_file(&file);
+        assert!(place.run(&["audit", "export", file.to_str().unwrap()]).status.success());
+        let text = fs::read_to_string(file).unwrap();
+        ["database.backup", "release.publish", "database.restore"].map(|act| text.matches(act).count())
+    };
+    assert_eq!(acts(&place), [1, 1, 0]);
     let restored = place.run(&["restore", copy]);
     assert!(restored.status.success(), "{restored:?}");
+    assert_eq!(acts(&place), [0, 0, 1], "what came after the copy is gone, and the restoring is told");
     let served = place.serve();
     assert_eq!(get(served.public, "/download/freemium/1.0.0/aegis-freemium-1.0.0.iso").0, 404);
 }

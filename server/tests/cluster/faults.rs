@@ -85,8 +85,14 @@ impl Small {
         Self { served, folder }
     }
 
-    fn url(&self) -> String {
-        format!("sqlite:{}/db", self.folder.display())
+    /// The database as it is on that disk at this moment, copied to where there is room.
+    fn copy(&self, place: &Place) -> String {
+        self.served.signal(Signal::SIGSTOP);
+        for name in ["db", "db-wal"] {
+            fs::copy(self.folder.join(name), place.path(name)).unwrap();
+        }
+        self.served.signal(Signal::SIGCONT);
+        format!("sqlite:{}", place.path("db").display())
     }
 
     fn fill(&self) {
@@ -123,7 +129,8 @@ fn on_a_full_disk_it_says_so_and_goes_on_when_there_is_room() {
     fs::remove_file(small.folder.join("fill")).unwrap();
     until("there is room again", || register(1000).status == 202);
     taken.push(1000);
-    let there = texts(&small.url(), "SELECT address FROM registrations");
+    let copy = small.copy(&place);
+    let there = texts(&copy, "SELECT address FROM registrations");
     assert!(taken.iter().all(|number| there.contains(&format!("person{number}@example.org"))));
-    acts(&place, &small.url());
+    acts(&place, &copy);
 }

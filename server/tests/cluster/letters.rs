@@ -79,6 +79,7 @@ fn a_mail_server_gets_the_letters_and_nobody_sees_its_password() {
         "{letter}"
     );
 
+    drop(served);
     for (key, value) in [("password_file", "/nowhere"), ("host", "192.0.2.1"), ("from", "nobody")] {
         let refused = place.run(&["serve", "--set", &format!("mail.smtp.{key}={value}")]);
         let said = String::from_utf8(refused.stderr).unwrap();

@@ -18,7 +18,7 @@ use crate::{
     client::Client,
     count,
     program::{Place, Served},
-    server, texts,
+    server, texts, until,
 };
 
 const ANN: &str = "ann@example.org";
@@ -146,7 +146,7 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
         let lanes: Vec<_> = (0..LANES).map(|lane| scope.spawn(move || register(lane))).collect();
         thread::sleep(Duration::from_millis(1200));
         pair.one.signal(Signal::SIGKILL);
-        thread::sleep(Duration::from_millis(50));
+        until("its socket is gone", || std::net::TcpStream::connect(pair.one.public).is_err());
         killed.store(true, Ordering::SeqCst);
         let began = Instant::now();
         while late.load(Ordering::SeqCst) < 10 && began.elapsed() < Duration::from_secs(15) {

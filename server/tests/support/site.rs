@@ -13,6 +13,7 @@ use aegis_editions::Spec;
 use aegis_server::{
     Clock, Error,
     accounts::{self, AccountId, Accounts, Secret, Settings},
+    audit::{self, Log, Signer},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
     site::Frame,
@@ -44,7 +45,8 @@ pub(crate) struct Site {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) clock: Clock,
     pub(crate) url: String,
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
+    log: Arc<Log<dyn Store>>,
     router: Router,
     folder: tempfile::TempDir,
 }
@@ -83,10 +85,12 @@ impl Site {
         let store = store::open(url, &clock).await.unwrap();
         let mut settings = Settings::new(origin, secret);
         (settings.hashing, settings.waiting) = (2, 12);
-        let accounts = Arc::new(Accounts::new(Arc::clone(&store), clock.clone(), settings).unwrap());
+        let log = Arc::new(Log::new(Arc::clone(&store), signer(&secret)));
+        let accounts = Accounts::new(Arc::clone(&store), clock.clone(), settings).unwrap();
+        let accounts = Arc::new(accounts.with_log(Arc::clone(&log)));
         let frame = Frame::new(&Spec::all().unwrap(), origin, "The Aegis OS authors").unwrap();
         let router = accounts::router(Arc::clone(&accounts), Arc::new(frame));
-        Self { accounts, clock, url: url.into(), store, router, folder }
+        Self { accounts, clock, url: url.into(), store, log, router, folder }
     }
 
     pub(crate) fn browser(&self) -> Browser {
@@ -103,6 +107,15 @@ impl Site {
             host: None,
             extra: Vec::new(),
         }
+    }
+
+    /// The entries of the audit log, which must be good.
+    pub(crate) async fn entries(&self) -> Vec<Value> {
+        let verdict = audit::verify(&*self.store, self.log.verifier(), &[]).await.unwrap();
+        assert!(verdict.is_good(), "{verdict}");
+        let sql = "SELECT entry FROM audit_entries ORDER BY position";
+        let rows = self.store.read(Statement::new(sql, [])).await.unwrap();
+        rows.iter().map(|row| serde_json::from_str(row.text(0).unwrap()).unwrap()).collect()
     }
 
     // Letters.
@@ -327,6 +340,13 @@ impl Site {
         let seen = post.seen.lock().unwrap();
         assert!(seen.values().all(|tries| *tries == 2), "{}", seen.len());
     }
+}
+
+/// An Ed25519 key of a seed, in PKCS#8 version 1 (RFC 8410, section 7).
+fn signer(seed: &[u8; 32]) -> Signer {
+    let head =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    Signer::new("localhost/audit", &[&head[..], seed].concat()).unwrap()
 }
 
 /// A post that refuses every letter the first time.

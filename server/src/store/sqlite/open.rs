@@ -40,7 +40,11 @@ pub(super) fn up_to_date(path: &Path, clock: &Clock) -> Result<Connection> {
     refuse_foreign(&connection, path, done.is_empty())?;
     if let (Some(first), false) = (migrate::pending(&done)?.first(), done.is_empty()) {
         let copied = format!("{}.before-{}-{}", path.display(), first.name, clock.now());
-        copy(&connection, Path::new(&copied))?;
+        match copy(&connection, Path::new(&copied)) {
+            // Another process that began in this second made it, before the same step.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
     }
     // Only now, since it changes the file.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(fault("opening"))?;
@@ -65,8 +69,15 @@ pub(super) fn copy(connection: &Connection, to: &Path) -> Result<()> {
         let source = io::ErrorKind::AlreadyExists.into();
         return Err(Error::Io { doing: "writing", what: to.display().to_string(), source });
     }
+    // Two processes may copy at once.
+    let mut chance = [0; 8];
+    aws_lc_rs::rand::fill(&mut chance).map_err(|error| Error::Io {
+        doing: "reading",
+        what: "random numbers".into(),
+        source: io::Error::other(error.to_string()),
+    })?;
     let mut name = to.as_os_str().to_owned();
-    name.push(".part");
+    name.push(format!(".{}.part", data_encoding::HEXLOWER.encode(&chance)));
     let part = PathBuf::from(name);
     let copied = copy_to_part(connection, &part)
         .and_then(|()| fs::rename(&part, to).map_err(Error::io("naming", to)))
