@@ -237,17 +237,16 @@ impl Browser {
         self.width(1280);
     }
 
-    /// What axe-core finds, when `AEGIS_AXE` names its file; it is not part of this project.
-    pub(crate) fn examine(&self) {
-        let Some(axe) = &self.axe else { return };
-        self.run(axe);
+    /// What axe-core finds in both schemes, when `AEGIS_AXE` names its file; it is not part of this project.
+    pub(crate) fn findings(&self) -> Option<Vec<Value>> {
+        self.run(self.axe.as_ref()?);
         let script = "const done = arguments[0]; axe.run().then(found => done(found.violations.map(one => \
                       one.id + ': ' + one.nodes.map(node => node.html.slice(0, 120)).join(' | '))))";
-        for scheme in ["dark", "light"] {
+        let found = ["dark", "light"].map(|scheme| {
             self.scheme(scheme);
-            let found = self.post("execute/async", &json!({"script": script, "args": []}));
-            assert_eq!(found, json!([]), "{} in {scheme}", self.url());
-        }
+            self.post("execute/async", &json!({"script": script, "args": []})).as_array().unwrap().clone()
+        });
+        Some(found.concat())
     }
 }
 
