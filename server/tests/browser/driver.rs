@@ -196,7 +196,9 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
+    /// Those of pages; axe-core is one.
     pub(crate) fn scripts(&self, allowed: bool) {
+        let allowed = allowed || self.axe.is_some();
         self.chromium("Emulation.setScriptExecutionDisabled", &json!({ "value": !allowed }));
     }
 
@@ -213,6 +215,11 @@ impl Browser {
         self.chromium("Emulation.setDeviceMetricsOverride", &size);
     }
 
+    fn scheme(&self, name: &str) {
+        let feature = json!({"name": "prefers-color-scheme", "value": name});
+        self.chromium("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+    }
+
     /// Writes the whole page as a picture, in both schemes and on a small screen.
     pub(crate) fn picture(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/aegis/screens");
@@ -220,8 +227,7 @@ impl Browser {
         for (kind, scheme, width) in
             [("light", "light", 1280), ("dark", "dark", 1280), ("small", "light", 390)]
         {
-            let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-            self.chromium("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+            self.scheme(scheme);
             self.width(width);
             let shot = json!({"captureBeyondViewport": true});
             let picture = self.chromium("Page.captureScreenshot", &shot)["data"].as_str().unwrap().to_owned();
@@ -231,14 +237,16 @@ impl Browser {
         self.width(1280);
     }
 
-    /// What axe-core finds, when `AEGIS_AXE` names its file; it is not part of this project.
-    pub(crate) fn examine(&self) {
-        let Some(axe) = &self.axe else { return };
-        self.run(axe);
+    /// What axe-core finds in both schemes, when `AEGIS_AXE` names its file; it is not part of this project.
+    pub(crate) fn findings(&self) -> Option<Vec<Value>> {
+        self.run(self.axe.as_ref()?);
         let script = "const done = arguments[0]; axe.run().then(found => done(found.violations.map(one => \
                       one.id + ': ' + one.nodes.map(node => node.html.slice(0, 120)).join(' | '))))";
-        let found = self.post("execute/async", &json!({"script": script, "args": []}));
-        assert_eq!(found, json!([]), "{}", self.url());
+        let found = ["dark", "light"].map(|scheme| {
+            self.scheme(scheme);
+            self.post("execute/async", &json!({"script": script, "args": []})).as_array().unwrap().clone()
+        });
+        Some(found.concat())
     }
 }
 
