@@ -37,8 +37,9 @@ const TRIES: usize = 64;
 #[derive(Debug)]
 pub struct Log<S: ?Sized> {
     signer: Signer,
-    /// What this process believes the log to be; appends of one process wait for each other here.
-    edge: Mutex<Option<Edge>>,
+    /// Appends of one process wait for each other here. What the log is now is read each time: who believed the last append
+    /// to be its own would be faster than all others, and they would never get a place.
+    turn: Mutex<()>,
     store: Arc<S>,
 }
 
@@ -54,7 +55,7 @@ pub struct Head {
 impl<S: Store + ?Sized> Log<S> {
     /// The log in `store`, whose checkpoints `signer` signs.
     pub fn new(store: Arc<S>, signer: Signer) -> Self {
-        Self { signer, edge: Mutex::new(None), store }
+        Self { signer, turn: Mutex::new(()), store }
     }
 
     /// The key that checks the checkpoints; for publication.
@@ -79,19 +80,14 @@ impl<S: Store + ?Sized> Log<S> {
         batch: Vec<Statement>,
         entries: &[Entry],
     ) -> Result<(Vec<Outcome>, Checkpoint)> {
-        let mut known = self.edge.lock().await;
+        let _turn = self.turn.lock().await;
         for _ in 0..TRIES {
-            // Taken, not borrowed: after a failure nothing is believed.
-            let before = match known.take() {
-                Some(edge) => edge,
-                None => stored_edge(self.store.as_ref()).await?,
-            };
+            let before = stored_edge(self.store.as_ref()).await?;
             let plan = plan(&before, entries, &self.signer);
             let statements = [batch.as_slice(), &plan.statements].concat();
             match self.store.write(statements).await {
                 Ok(mut outcomes) => {
                     outcomes.truncate(batch.len());
-                    *known = Some(plan.after);
                     return Ok((outcomes, plan.checkpoint));
                 }
                 Err(Error::Condition(number)) if number >= batch.len() => {}
@@ -152,7 +148,6 @@ impl<S: Store + ?Sized> Log<S> {
 /// What an append writes.
 struct Plan {
     statements: Vec<Statement>,
-    after: Edge,
     checkpoint: Checkpoint,
 }
 
@@ -175,7 +170,7 @@ fn plan(before: &Edge, entries: &[Entry], signer: &Signer) -> Plan {
         let values = [column(after.size()), checkpoint.sign(signer).into()];
         statements.push(Statement::new(sql, values).expecting(1));
     }
-    Plan { statements, after, checkpoint }
+    Plan { statements, checkpoint }
 }
 
 fn move_head(before: &Edge, after: &Edge, time: i64) -> Statement {

@@ -10,7 +10,7 @@ use std::{
 
 use aegis_core::{
     key::PublicKey,
-    report::{exit, render},
+    report::{self, exit},
 };
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -214,7 +214,7 @@ async fn note(config: &Config, store: Arc<dyn Store>, act: &str) {
         Log::new(store, signer).append(&[entry]).await
     };
     if let Err(error) = noted.await {
-        tracing::warn!(error = render(&error), act, "not in the audit log");
+        tracing::warn!(error = report::render(&error), act, "not in the audit log");
     }
 }
 
@@ -283,7 +283,7 @@ async fn publish_builds(config: &Config) -> Result<()> {
         match downloads::publish(&*store, &blobs, &clock, &build, &keys).await {
             Ok(files) => say!("{} files of {} can be downloaded", files.len(), build.display()),
             // Rebuilt since, or by other keys: the demonstration goes on without it.
-            Err(error) => eprintln!("{}", render(&error)),
+            Err(error) => eprintln!("{}", report::render(&error)),
         }
     }
     Ok(())

@@ -146,6 +146,10 @@ pub struct Bounds {
     pub drain_seconds: u64,
     /// Downloads of one address at a time.
     pub downloads_per_address: usize,
+    /// Requests of one address for pages and routes of accounts in a minute; at least 1.
+    pub accounts_per_minute: u32,
+    /// Requests of one address for the rest of the API in an hour; at least 1.
+    pub api_per_hour: u32,
 }
 
 impl Default for Bounds {
@@ -162,6 +166,8 @@ impl Default for Bounds {
             body_bytes: 64 * 1024,
             drain_seconds: limits.drain.as_secs(),
             downloads_per_address: 4,
+            accounts_per_minute: 120,
+            api_per_hour: 600,
         }
     }
 }
@@ -246,6 +252,8 @@ impl Config {
             ("connections", bounds.connections),
             ("connections_per_address", bounds.connections_per_address),
             ("downloads_per_address", bounds.downloads_per_address),
+            ("accounts_per_minute", bounds.accounts_per_minute as usize),
+            ("api_per_hour", bounds.api_per_hour as usize),
         ];
         if let Some((name, _)) = nothing.into_iter().find(|(_, value)| *value == 0) {
             return Err(wrong(&format!("limits.{name}"), "is 0, so that nobody could be served".into()));

@@ -3,8 +3,15 @@
 mod front;
 mod parts;
 mod releases;
+mod status;
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use aegis_core::report::{self, exit};
 use sd_notify::NotifyState;
@@ -44,6 +51,7 @@ pub struct Started {
 /// # Errors
 /// When something that it needs is not there. Nothing is served then.
 pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Started)) -> Result<u8> {
+    let signals = Signals::listen()?;
     let parts = Parts::make(&config).await?;
     let certificates = match &config.tls {
         Some(tls) => Some(Arc::new(Certificates::read(&tls.certificate, &tls.key)?)),
@@ -94,7 +102,7 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// The signals that mean something here.
+/// What the process is told from outside.
 struct Signals {
     term: Signal,
     int: Signal,
@@ -155,12 +163,19 @@ async fn tidy_up(parts: &Parts) {
     }
 }
 
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(Error::io("looking for", "a free port"))
+}
+
 /// The configuration of a demonstration, whose data is in one folder.
 ///
 /// # Errors
 /// When the folder cannot be made.
 pub fn demo(data: &Path, port: u16) -> Result<Config> {
     fs::create_dir_all(data).map_err(Error::io("creating", data))?;
+    // Forms are taken from the origin alone, so the port must be known before a page is made.
+    let port = if port == 0 { free_port()? } else { port };
     let secret = data.join("secret");
     if !secret.exists() {
         Secret::generate(&secret)?;

@@ -8,6 +8,7 @@ mod colour;
 mod encoding;
 mod facts;
 mod files;
+mod framed;
 mod headers;
 mod layout;
 mod matrix;
@@ -28,8 +29,9 @@ use axum::{
 
 pub use assets::AssetPaths;
 pub use facts::{Facts, Operator, Release};
+pub use framed::framed;
 pub use headers::security_headers;
-pub use layout::{Column, Layout, Place};
+pub use layout::{Column, Frame, Layout, Place};
 pub use page::Page;
 
 use self::{assets::Assets, page::REVALIDATE, pricing::Form, shown::Shown};
@@ -72,29 +74,6 @@ pub struct Site {
     facts: Facts,
 }
 
-/// What the frame of every page is made of.
-#[derive(Debug)]
-struct Frame {
-    assets: AssetPaths,
-    origin: String,
-    operator: String,
-    editions: Vec<Place>,
-}
-
-impl Frame {
-    fn layout<'a>(&'a self, path: &'a str) -> Layout<'a> {
-        Layout {
-            assets: &self.assets,
-            nav: path,
-            origin: &self.origin,
-            operator: &self.operator,
-            editions: &self.editions,
-            class: "",
-            listed: true,
-        }
-    }
-}
-
 impl Site {
     /// Makes every page.
     ///
@@ -103,16 +82,7 @@ impl Site {
     pub fn build(facts: &Facts) -> Result<Self> {
         facts.check()?;
         let assets = Assets::build(&facts.specs)?;
-        let place = |spec: &aegis_editions::Spec| Place {
-            href: format!("/editions/{}", spec.id),
-            name: spec.name.clone(),
-        };
-        let frame = Frame {
-            assets: assets.paths,
-            origin: facts.origin.clone(),
-            operator: facts.operator.name.clone(),
-            editions: facts.specs.iter().map(place).collect(),
-        };
+        let frame = Frame::of(assets.paths, &facts.specs, &facts.origin, &facts.operator.name);
         let shown = Shown::of(facts);
         let html = |text: String| Page::new(text.into_bytes(), HTML, REVALIDATE);
         let mut pages = HashMap::new();

@@ -3,6 +3,8 @@
 
 #[path = "accounts/factor.rs"]
 mod factor;
+#[path = "accounts/pages.rs"]
+mod pages;
 #[path = "accounts/passwords.rs"]
 mod passwords;
 #[path = "accounts/record.rs"]

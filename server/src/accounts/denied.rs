@@ -86,7 +86,7 @@ impl From<Denied> for Problem {
             Denied::Link => Self::new(Code::Conflict).because(sentence),
             Denied::Later(seconds) => Self::new(Code::RateLimited).because(sentence).retry_after(seconds),
             Denied::Forbidden(_) => Self::new(Code::Forbidden).because(sentence),
-            Denied::CrossSite => Self::new(Code::CrossSite),
+            Denied::CrossSite => Self::new(Code::CrossSite).because(sentence),
             Denied::Failed(error) => error.into(),
         }
     }

@@ -236,6 +236,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For whoever makes a page of it.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -12,28 +12,24 @@ use axum::{Router, http::HeaderMap};
 
 use super::{
     front::{Front, Routed},
-    releases,
+    releases, status,
 };
 use crate::{
     Clock, Error, Result,
     accounts::{self, Accounts},
     api::{self, Api, Idempotency},
     audit::{Entry, Log, Signer},
-    config::Config,
+    config::{Bounds, Config},
     downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
     limits::{self, By, Guard, Limiter, Rule},
     mail::{Courier, Folder, Post},
     maintain,
     secret::{Purpose, Secret},
+    site::Frame,
     store::{self, Store},
     watch::{self, Metrics, Readiness, Timed, Visits},
 };
-
-/// Requests for pages of accounts, of each address; attempts to sign in have limits of their own.
-const ACCOUNTS: Rule = Rule { name: "accounts", by: By::Address, quota: 120, window: 60, shared: true };
-/// Requests for the rest of the API, of each address.
-const API: Rule = Rule { name: "api", by: By::Address, quota: 600, window: 3600, shared: false };
 
 /// Everything that is served.
 pub(super) struct Parts {
@@ -68,14 +64,19 @@ impl Parts {
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
         let api = Arc::new(Api::new(Arc::clone(&store), clock.clone(), Vec::new())?);
-        let router = limited(accounts::router(Arc::clone(&accounts)), &limiter, ACCOUNTS).merge(limited(
+        let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
+        let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
+        let published = Arc::clone(&downloads.catalogue);
+        let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
+        let rules = rules(&config.limits);
+        let pages = accounts::router(Arc::clone(&accounts), frame).merge(status);
+        let router = limited(pages, &limiter, rules[0]).merge(limited(
             api::router(Arc::clone(&api)),
             &limiter,
-            API,
+            rules[1],
         ));
         let router = api::request_ids(watch::observe(router, Arc::clone(&metrics)));
         let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
-        let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
         let front =
             Front::new(config, specs, downloads, router, (Arc::clone(&metrics), Arc::clone(&visits)))?;
         let front = Arc::new(front);
@@ -134,6 +135,13 @@ pub(crate) fn signer(config: &Config, secret: &Secret) -> Result<Signer> {
     let origin = &config.site.origin;
     let name = origin.rsplit_once("//").map_or(origin.as_str(), |(_, host)| host);
     Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.key(Purpose::Audit)?].concat())
+}
+
+/// How often one address may ask for accounts, where attempts to sign in have limits of their own, and for the rest of the API.
+fn rules(limits: &Bounds) -> [Rule; 2] {
+    let by = By::Address;
+    let accounts = Rule { name: "accounts", by, quota: limits.accounts_per_minute, window: 60, shared: true };
+    [accounts, Rule { name: "api", by, quota: limits.api_per_hour, window: 3600, shared: false }]
 }
 
 fn limited(router: Router, limiter: &Arc<Limiter>, rule: Rule) -> Router {

@@ -34,6 +34,20 @@ pub struct AssetPaths {
     pub screens: [String; 3],
 }
 
+impl AssetPaths {
+    /// Where the assets of a site with these editions are.
+    ///
+    /// # Errors
+    /// When an edition's colour is none.
+    pub(super) fn of(specs: &[Spec]) -> Result<Self> {
+        Ok(Self {
+            css: fingerprinted("site.css", style_sheet(specs)?.as_bytes()),
+            icon: fingerprinted("favicon.svg", ICON.as_bytes()),
+            screens: SCREENS.map(|(name, bytes)| fingerprinted(name, bytes)),
+        })
+    }
+}
+
 /// The assets, and where they are.
 pub(super) struct Assets {
     /// Where.
@@ -48,16 +62,15 @@ impl Assets {
     /// # Errors
     /// When an edition's colour is none.
     pub(super) fn build(specs: &[Spec]) -> Result<Self> {
-        let mut files = Vec::new();
-        let mut add = |name: &str, bytes: Vec<u8>, content_type: &str| {
-            let path = fingerprinted(name, &bytes);
-            files.push((path.clone(), Page::new(bytes, content_type, IMMUTABLE)?));
-            Ok::<_, Error>(path)
-        };
-        let css = add("site.css", style_sheet(specs)?.into_bytes(), "text/css; charset=utf-8")?;
-        let icon = add("favicon.svg", ICON.into(), SVG)?;
-        let [disk, summary, confirmation] = SCREENS.map(|(name, bytes)| add(name, bytes.into(), "image/png"));
-        let paths = AssetPaths { css, icon, screens: [disk?, summary?, confirmation?] };
+        let paths = AssetPaths::of(specs)?;
+        let sheet = style_sheet(specs)?.into_bytes();
+        let mut files = vec![
+            (paths.css.clone(), Page::new(sheet, "text/css; charset=utf-8", IMMUTABLE)?),
+            (paths.icon.clone(), Page::new(ICON.into(), SVG, IMMUTABLE)?),
+        ];
+        for (path, (_, bytes)) in paths.screens.iter().zip(SCREENS) {
+            files.push((path.clone(), Page::new(bytes.into(), "image/png", IMMUTABLE)?));
+        }
         Ok(Self { paths, files })
     }
 }

@@ -1,6 +1,9 @@
 //! What `templates/layout.html` needs of whoever extends it.
 
+use aegis_editions::Spec;
+
 use super::assets::AssetPaths;
+use crate::Result;
 
 /// The bar at the top: address and name.
 const NAV: [(&str, &str); 8] = [
@@ -42,7 +45,46 @@ const FOOT: [Column; 2] = [
     ),
 ];
 
-/// The frame of a page. Templates hold it in a field called `layout`; [`super::Site::layout`] makes it.
+/// What the frame of every page is made of. It never changes while the program runs, so that parts which make pages later
+/// may hold it.
+#[derive(Debug)]
+pub struct Frame {
+    pub(super) assets: AssetPaths,
+    origin: String,
+    operator: String,
+    editions: Vec<Place>,
+}
+
+impl Frame {
+    /// For the editions that the site shows, its origin (no slash at the end) and the name of its operator.
+    ///
+    /// # Errors
+    /// When an edition's colour is none.
+    pub fn new(specs: &[Spec], origin: &str, operator: &str) -> Result<Self> {
+        Ok(Self::of(AssetPaths::of(specs)?, specs, origin, operator))
+    }
+
+    pub(super) fn of(assets: AssetPaths, specs: &[Spec], origin: &str, operator: &str) -> Self {
+        let place = |spec: &Spec| Place { href: format!("/editions/{}", spec.id), name: spec.name.clone() };
+        let editions = specs.iter().map(place).collect();
+        Self { assets, origin: origin.to_owned(), operator: operator.to_owned(), editions }
+    }
+
+    /// The frame of the page at a path.
+    pub fn layout<'a>(&'a self, path: &'a str) -> Layout<'a> {
+        Layout {
+            assets: &self.assets,
+            nav: path,
+            origin: &self.origin,
+            operator: &self.operator,
+            editions: &self.editions,
+            class: "",
+            listed: true,
+        }
+    }
+}
+
+/// The frame of a page. Templates hold it in a field called `layout`; [`Frame::layout`] makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout<'a> {
     /// Where style sheet, icon and pictures are.
@@ -95,8 +137,11 @@ impl<'a> Layout<'a> {
         FOOT.into_iter()
     }
 
-    /// Whether a link leads to this page, or to the part of the site that it is in.
-    pub fn is_at(&self, href: &str) -> bool {
-        self.nav.strip_prefix(href).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// What `aria-current` says of a link: `page` for this very page, `true` for the part of the site that it is in.
+    pub fn current(&self, href: &str) -> Option<&'static str> {
+        match self.nav.strip_prefix(href)? {
+            "" => Some("page"),
+            rest => rest.starts_with('/').then_some("true"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod answers;
 mod html;
-mod markup;
+pub(super) mod markup;
 
 use std::sync::OnceLock;
 

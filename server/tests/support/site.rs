@@ -9,12 +9,14 @@ use std::{
     },
 };
 
+use aegis_editions::Spec;
 use aegis_server::{
     Clock, Error,
     accounts::{self, AccountId, Accounts, Secret, Settings},
     audit::{Log, Signer},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
+    site::Frame,
     store::{self, Later, Statement, Store},
 };
 use argon2::password_hash::PasswordHasher;
@@ -86,7 +88,8 @@ impl Site {
         let log = Arc::new(Log::new(Arc::clone(&store), signer(&secret)));
         let accounts = Accounts::new(Arc::clone(&store), clock.clone(), settings).unwrap();
         let accounts = Arc::new(accounts.with_log(Arc::clone(&log)));
-        let router = accounts::router(Arc::clone(&accounts));
+        let frame = Frame::new(&Spec::all().unwrap(), origin, "The Aegis OS authors").unwrap();
+        let router = accounts::router(Arc::clone(&accounts), Arc::new(frame));
         Self { accounts, clock, url: url.into(), store, log, router, folder }
     }
 

@@ -12,20 +12,22 @@ use axum::{
 };
 
 use super::{
+    Web,
     forms::{Asked, Fields},
     view::{self, CODE, Failure, FormPage, PASSWORD, Shown},
 };
 use crate::{
-    accounts::{Accounts, Denied, Secret},
+    accounts::{Denied, Secret},
     http::{Code, Problem},
+    site::Layout,
 };
 
 type Answer = Result<Response, Failure>;
-type Site = State<Arc<Accounts>>;
+type Site = State<Arc<Web>>;
 
 const HERE: &str = "/account/second-factor";
 
-pub(super) fn router() -> Router<Arc<Accounts>> {
+pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route(HERE, get(page))
         .route("/account/second-factor/begin", post(begin))
@@ -55,28 +57,30 @@ const REMOVE: FormPage = FormPage {
 
 #[derive(Template)]
 #[template(path = "account/enrol.html")]
-struct Enrol {
+struct Enrol<'a> {
+    layout: Layout<'a>,
     secret: String,
     form_token: String,
     error: Option<String>,
 }
 
-async fn page(State(accounts): Site, asked: Asked) -> Answer {
-    shown(&accounts, &asked, None).await
+async fn page(State(web): Site, asked: Asked) -> Answer {
+    shown(&web, &asked, None).await
 }
 
 /// The page in the state that the account is in.
-async fn shown(accounts: &Accounts, asked: &Asked, denied: Option<Denied>) -> Answer {
-    let (identity, _) = asked.signed_in(accounts, HERE).await?;
+async fn shown(web: &Web, asked: &Asked, denied: Option<Denied>) -> Answer {
+    let (identity, _) = asked.signed_in(&web.accounts, HERE).await?;
     if identity.second_factor {
-        return Ok(view::form(accounts, asked, &REMOVE, Shown { denied, ..Shown::default() }));
+        return Ok(view::form(web, asked, &REMOVE, Shown { denied, ..Shown::default() }));
     }
-    let Some(enrolment) = accounts.enrolment(identity.account).await? else {
-        return Ok(view::form(accounts, asked, &BEGIN, Shown { denied, ..Shown::default() }));
+    let Some(enrolment) = web.accounts.enrolment(identity.account).await? else {
+        return Ok(view::form(web, asked, &BEGIN, Shown { denied, ..Shown::default() }));
     };
     let view = Enrol {
+        layout: view::layout(web, HERE),
         secret: grouped(&enrolment.secret),
-        form_token: asked.form_token(accounts),
+        form_token: asked.form_token(&web.accounts),
         error: denied.as_ref().map(Denied::sentence),
     };
     let status = denied.map_or(StatusCode::OK, |denied| Problem::from(denied).status());
@@ -89,49 +93,51 @@ fn grouped(secret: &Secret) -> String {
     letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
 }
 
-async fn picture(State(accounts): Site, asked: Asked) -> Answer {
-    let (identity, _) = asked.signed_in(&accounts, HERE).await?;
-    let Some(enrolment) = accounts.enrolment(identity.account).await? else {
+async fn picture(State(web): Site, asked: Asked) -> Answer {
+    let (identity, _) = asked.signed_in(&web.accounts, HERE).await?;
+    let Some(enrolment) = web.accounts.enrolment(identity.account).await? else {
         return Err(Problem::new(Code::NotFound).into());
     };
     let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, enrolment.svg()?).into_response())
 }
 
-async fn begin(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn begin(State(web): Site, mut fields: Fields) -> Answer {
     let [password] = fields.take(["password"])?;
-    let (identity, _) = fields.asked.signed_in(&accounts, HERE).await?;
-    match accounts.begin_factor(identity.account, &password, fields.asked.visitor.peer).await {
+    let (identity, _) = fields.asked.signed_in(&web.accounts, HERE).await?;
+    match web.accounts.begin_factor(identity.account, &password, fields.asked.visitor.peer).await {
         Ok(()) => Ok(view::go(HERE)),
-        Err(denied) => shown(&accounts, &fields.asked, Some(denied)).await,
+        Err(denied) => shown(&web, &fields.asked, Some(denied)).await,
     }
 }
 
 #[derive(Template)]
 #[template(path = "account/codes.html")]
-struct Codes {
+struct Codes<'a> {
+    layout: Layout<'a>,
     codes: Vec<String>,
 }
 
-async fn finish(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn finish(State(web): Site, mut fields: Fields) -> Answer {
     let [code] = fields.take(["code"])?;
-    let (identity, session) = fields.asked.signed_in(&accounts, HERE).await?;
-    match accounts.finish_factor(identity.account, &code, &session, &fields.asked.visitor).await {
+    let (identity, session) = fields.asked.signed_in(&web.accounts, HERE).await?;
+    match web.accounts.finish_factor(identity.account, &code, &session, &fields.asked.visitor).await {
         Ok((started, codes)) => {
             let codes = codes.iter().map(|code| code.reveal().to_owned()).collect();
-            let mut response = view::render(StatusCode::OK, &Codes { codes });
-            accounts.set_started(response.headers_mut(), &started);
+            let mut response =
+                view::render(StatusCode::OK, &Codes { layout: view::layout(&web, HERE), codes });
+            web.accounts.set_started(response.headers_mut(), &started);
             Ok(response)
         }
-        Err(denied) => shown(&accounts, &fields.asked, Some(denied)).await,
+        Err(denied) => shown(&web, &fields.asked, Some(denied)).await,
     }
 }
 
-async fn remove(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn remove(State(web): Site, mut fields: Fields) -> Answer {
     let [password, code] = fields.take(["password", "code"])?;
-    let (identity, _) = fields.asked.signed_in(&accounts, HERE).await?;
-    match accounts.remove_factor(identity.account, &password, &code, fields.asked.visitor.peer).await {
+    let (identity, _) = fields.asked.signed_in(&web.accounts, HERE).await?;
+    match web.accounts.remove_factor(identity.account, &password, &code, fields.asked.visitor.peer).await {
         Ok(()) => Ok(view::go("/account")),
-        Err(denied) => shown(&accounts, &fields.asked, Some(denied)).await,
+        Err(denied) => shown(&web, &fields.asked, Some(denied)).await,
     }
 }

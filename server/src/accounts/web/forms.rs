@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{cookies::Cookie, read::unreadable, view::Failure};
+use super::{Web, cookies::Cookie, next::Next, read::unreadable, view::Failure};
 use crate::{
     accounts::{Accounts, Denied, Gate, Identity, Secret, Visitor, secret::Secret as Token},
     http::{Code, Problem},
@@ -26,11 +26,12 @@ pub(super) struct Asked {
     pub(super) is_new: bool,
 }
 
-impl FromRequestParts<Arc<Accounts>> for Asked {
+impl FromRequestParts<Arc<Web>> for Asked {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, accounts: &Arc<Accounts>) -> Result<Self, Failure> {
-        let mut visitor = Visitor::from_request_parts(parts, accounts).await?;
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Failure> {
+        let accounts = &web.accounts;
+        let mut visitor = Visitor::from_request_parts(parts, web).await?;
         visitor.device = accounts.cookie_in(&parts.headers, Cookie::Device);
         let session = accounts.cookie_in(&parts.headers, Cookie::Session);
         let before = accounts.cookie_in(&parts.headers, Cookie::Visitor);
@@ -53,15 +54,16 @@ impl Asked {
         }
     }
 
-    /// Whoever is signed in and has nothing to do first but what is done at the page itself.
+    /// Whoever is signed in and has nothing to do first but what is done at the page itself. Nobody is sent to sign in,
+    /// and back to the page.
     pub(super) async fn signed_in(
         &self,
         accounts: &Accounts,
-        at: &str,
+        at: &'static str,
     ) -> Result<(Identity, Secret), Failure> {
-        let Some(session) = &self.session else { return Err(Failure::Go("/account/sign-in")) };
+        let Some(session) = &self.session else { return Err(Failure::SignIn(at)) };
         let identity = accounts.identify(session).await.map_err(Denied::from)?;
-        let Some(identity) = identity else { return Err(Failure::Go("/account/sign-in")) };
+        let Some(identity) = identity else { return Err(Failure::SignIn(at)) };
         let first = match identity.gate {
             Gate::Open => None,
             Gate::Code => Some("/account/code"),
@@ -81,17 +83,16 @@ pub(super) struct Fields {
     fields: BTreeMap<String, String>,
 }
 
-impl FromRequest<Arc<Accounts>> for Fields {
+impl FromRequest<Arc<Web>> for Fields {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, accounts: &Arc<Accounts>) -> Result<Self, Failure> {
+    async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
-        let asked = Asked::from_request_parts(&mut parts, accounts).await?;
-        if !is_from_here(&parts.headers, &accounts.settings.origin) {
+        let asked = Asked::from_request_parts(&mut parts, web).await?;
+        if !is_from_here(&parts.headers, &web.accounts.settings.origin) {
             return Err(Denied::CrossSite.into());
         }
-        let read =
-            Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), accounts).await;
+        let read = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), web).await;
         let Form(pairs) = read.map_err(|rejected| unreadable(rejected.status()))?;
         let mut fields = BTreeMap::new();
         for (name, value) in pairs {
@@ -100,7 +101,7 @@ impl FromRequest<Arc<Accounts>> for Fields {
             }
         }
         let token = fields.remove("form_token").unwrap_or_default();
-        if !accounts.keys.is_form_token(&asked.holder(), &token) {
+        if !web.accounts.keys.is_form_token(&asked.holder(), &token) {
             return Err(Denied::CrossSite.into());
         }
         Ok(Self { asked, fields })
@@ -108,6 +109,11 @@ impl FromRequest<Arc<Accounts>> for Fields {
 }
 
 impl Fields {
+    /// Where the form goes on afterwards; what is no path of ours is nothing. Before [`Fields::take`].
+    pub(super) fn next(&mut self) -> Option<Next> {
+        self.fields.remove("next").and_then(|path| Next::parse(&path))
+    }
+
     /// The values of these fields, which must be all that there are.
     pub(super) fn take<const N: usize>(&mut self, names: [&'static str; N]) -> Result<[String; N], Problem> {
         if let Some(unknown) = self.fields.keys().find(|name| !names.contains(&name.as_str())) {

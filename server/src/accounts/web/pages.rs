@@ -5,24 +5,32 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Router,
-    extract::State,
+    extract::{Query, State},
     http::StatusCode,
     response::Response,
     routing::{get, post},
 };
+use serde::Deserialize;
 
 use super::{
+    Web,
     cookies::Cookie,
     forms::{Asked, Fields},
-    read::rfc3339,
+    next::Next,
+    read::{for_people, rfc3339},
     view::{self, CODE, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, Shown},
 };
-use crate::accounts::{Accounts, Denied, Gate, Identity, Login, SessionEntry};
+use crate::{
+    accounts::{Accounts, Denied, Gate, Identity, Login, SessionEntry},
+    site::Layout,
+};
 
 type Answer = Result<Response, Failure>;
-type Site = State<Arc<Accounts>>;
+type Site = State<Arc<Web>>;
 
-pub(super) fn router() -> Router<Arc<Accounts>> {
+const HOME: &str = "/account";
+
+pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route("/account", get(overview))
         .route("/account/sign-in", get(sign_in_page).post(sign_in))
@@ -45,25 +53,36 @@ const SIGN_IN: FormPage = FormPage {
     links: &[("/account/register", "Make an account"), ("/account/reset", "I forgot my password")],
 };
 
-async fn sign_in_page(State(accounts): Site, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &SIGN_IN, Shown::default())
+/// What stands behind the question mark of a page that leads on.
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    next: String,
 }
 
-async fn sign_in(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn sign_in_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Response {
+    let next = Next::parse(&wanted.next);
+    view::form(&web, &asked, &SIGN_IN, Shown { next: next.as_ref(), ..Shown::default() })
+}
+
+async fn sign_in(State(web): Site, mut fields: Fields) -> Answer {
+    let next = fields.next();
     let [email, password] = fields.take(["email", "password"])?;
     let asked = &fields.asked;
-    let (started, next) =
-        match accounts.login(&email, &password, &asked.visitor, asked.session.as_ref()).await {
-            Ok(Login::Done(started)) => (started, "/account"),
-            Ok(Login::CodeNeeded(started)) => (started, "/account/code"),
+    let (started, mut response) =
+        match web.accounts.login(&email, &password, &asked.visitor, asked.session.as_ref()).await {
+            Ok(Login::Done(started)) => (started, view::go(next.as_ref().map_or(HOME, Next::path))),
+            Ok(Login::CodeNeeded(started)) => (
+                started,
+                view::go(&next.map_or(CODE_PAGE.action.into(), |next| next.after(CODE_PAGE.action))),
+            ),
             Err(denied) => {
-                let shown = Shown { email: &email, denied: Some(denied), ..Shown::default() };
-                return Ok(view::form(&accounts, asked, &SIGN_IN, shown));
+                let shown = Shown { email: &email, next: next.as_ref(), ..Shown::again(denied) };
+                return Ok(view::form(&web, asked, &SIGN_IN, shown));
             }
         };
-    let mut response = view::go(next);
-    accounts.set_started(response.headers_mut(), &started);
-    accounts.set_cookie(response.headers_mut(), Cookie::Visitor, None);
+    web.accounts.set_started(response.headers_mut(), &started);
+    web.accounts.set_cookie(response.headers_mut(), Cookie::Visitor, None);
     Ok(response)
 }
 
@@ -76,84 +95,102 @@ const CODE_PAGE: FormPage = FormPage {
     links: &[("/account/sign-in", "Sign in with another account")],
 };
 
-async fn code_page(State(accounts): Site, asked: Asked) -> Answer {
-    waiting_for_code(&accounts, &asked).await?;
-    Ok(view::form(&accounts, &asked, &CODE_PAGE, Shown::default()))
+async fn code_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Answer {
+    waiting_for_code(&web.accounts, &asked).await?;
+    let next = Next::parse(&wanted.next);
+    Ok(view::form(&web, &asked, &CODE_PAGE, Shown { next: next.as_ref(), ..Shown::default() }))
 }
 
 async fn waiting_for_code(accounts: &Accounts, asked: &Asked) -> Result<Identity, Failure> {
-    let (identity, _) = asked.signed_in(accounts, "/account/code").await?;
-    if identity.gate == Gate::Code { Ok(identity) } else { Err(Failure::Go("/account")) }
+    let (identity, _) = asked.signed_in(accounts, CODE_PAGE.action).await?;
+    if identity.gate == Gate::Code { Ok(identity) } else { Err(Failure::Go(HOME)) }
 }
 
-async fn code(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn code(State(web): Site, mut fields: Fields) -> Answer {
+    let next = fields.next();
     let [code] = fields.take(["code"])?;
     let asked = &fields.asked;
-    let identity = waiting_for_code(&accounts, asked).await?;
+    let identity = waiting_for_code(&web.accounts, asked).await?;
     let session = asked.session.as_ref().ok_or(Denied::SignedOut)?;
-    match accounts.pass_factor(identity.account, &code, session, &asked.visitor).await {
+    match web.accounts.pass_factor(identity.account, &code, session, &asked.visitor).await {
         Ok(started) => {
-            let mut response = view::go("/account");
-            accounts.set_started(response.headers_mut(), &started);
+            let mut response = view::go(next.as_ref().map_or(HOME, Next::path));
+            web.accounts.set_started(response.headers_mut(), &started);
             Ok(response)
         }
-        Err(Denied::SignedOut) => Err(Failure::Go("/account/sign-in")),
+        Err(Denied::SignedOut) => Err(Failure::SignIn(HOME)),
         Err(denied) => {
-            Ok(view::form(&accounts, asked, &CODE_PAGE, Shown { denied: Some(denied), ..Shown::default() }))
+            let shown = Shown { next: next.as_ref(), ..Shown::again(denied) };
+            Ok(view::form(&web, asked, &CODE_PAGE, shown))
         }
     }
 }
 
-async fn sign_out(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn sign_out(State(web): Site, mut fields: Fields) -> Answer {
     let [] = fields.take([])?;
     if let Some(session) = &fields.asked.session {
-        accounts.logout(session).await?;
+        web.accounts.logout(session).await?;
     }
-    Ok(signed_out(&accounts, "/account/sign-in"))
+    Ok(signed_out(&web.accounts))
 }
 
-async fn sign_out_everywhere(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn sign_out_everywhere(State(web): Site, mut fields: Fields) -> Answer {
     let [] = fields.take([])?;
-    let (identity, _) = fields.asked.signed_in(&accounts, "/account/sessions").await?;
-    accounts.logout_everywhere(identity.account).await?;
-    Ok(signed_out(&accounts, "/account/sign-in"))
+    let (identity, _) = fields.asked.signed_in(&web.accounts, "/account/sessions").await?;
+    web.accounts.logout_everywhere(identity.account).await?;
+    Ok(signed_out(&web.accounts))
 }
 
-fn signed_out(accounts: &Accounts, next: &str) -> Response {
-    let mut response = view::go(next);
+fn signed_out(accounts: &Accounts) -> Response {
+    let mut response = view::go("/account/sign-in");
     accounts.set_cookie(response.headers_mut(), Cookie::Session, None);
     response
 }
 
 #[derive(Template)]
 #[template(path = "account/overview.html")]
-struct Overview {
+struct Overview<'a> {
+    layout: Layout<'a>,
     address: String,
     role: &'static str,
     second_factor: bool,
     codes_left: i64,
-    since: String,
+    since: Time,
     form_token: String,
 }
 
-async fn overview(State(accounts): Site, asked: Asked) -> Answer {
-    let (identity, _) = asked.signed_in(&accounts, "/account").await?;
+async fn overview(State(web): Site, asked: Asked) -> Answer {
+    let (identity, _) = asked.signed_in(&web.accounts, "/account").await?;
     let view = Overview {
+        layout: view::layout(&web, HOME),
         address: identity.address.as_str().to_owned(),
         role: identity.role.name(),
         second_factor: identity.second_factor,
-        codes_left: accounts.recovery_codes_left(identity.account).await?,
-        since: rfc3339(identity.created_at),
-        form_token: asked.form_token(&accounts),
+        codes_left: web.accounts.recovery_codes_left(identity.account).await?,
+        since: Time::of(identity.created_at),
+        form_token: asked.form_token(&web.accounts),
     };
     Ok(view::render(StatusCode::OK, &view))
 }
 
 #[derive(Template)]
 #[template(path = "account/sessions.html")]
-struct Sessions {
+struct Sessions<'a> {
+    layout: Layout<'a>,
     sessions: Vec<Row>,
     form_token: String,
+}
+
+/// A time for programs and for people.
+struct Time {
+    rfc3339: String,
+    text: String,
+}
+
+impl Time {
+    fn of(seconds: i64) -> Self {
+        Self { rfc3339: rfc3339(seconds), text: for_people(seconds) }
+    }
 }
 
 /// A session as it is shown.
@@ -161,31 +198,32 @@ struct Row {
     id: String,
     agent: String,
     network: String,
-    began: String,
-    seen: String,
+    began: Time,
+    seen: Time,
     current: bool,
 }
 
-async fn sessions(State(accounts): Site, asked: Asked) -> Answer {
-    let (identity, session) = asked.signed_in(&accounts, "/account/sessions").await?;
+async fn sessions(State(web): Site, asked: Asked) -> Answer {
+    let (identity, session) = asked.signed_in(&web.accounts, "/account/sessions").await?;
     let show = |entry: SessionEntry| Row {
         id: data_encoding::HEXLOWER.encode(&entry.id),
         agent: if entry.agent.is_empty() { "Unknown browser".into() } else { entry.agent },
         network: entry.network,
-        began: rfc3339(entry.created_at),
-        seen: rfc3339(entry.seen_at),
+        began: Time::of(entry.created_at),
+        seen: Time::of(entry.seen_at),
         current: entry.current,
     };
-    let sessions = accounts.sessions(identity.account, &session).await?.into_iter().map(show).collect();
-    let view = Sessions { sessions, form_token: asked.form_token(&accounts) };
+    let sessions = web.accounts.sessions(identity.account, &session).await?.into_iter().map(show).collect();
+    let layout = view::layout(&web, "/account/sessions");
+    let view = Sessions { layout, sessions, form_token: asked.form_token(&web.accounts) };
     Ok(view::render(StatusCode::OK, &view))
 }
 
-async fn end_session(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn end_session(State(web): Site, mut fields: Fields) -> Answer {
     let [id] = fields.take(["session"])?;
-    let (identity, _) = fields.asked.signed_in(&accounts, "/account/sessions").await?;
+    let (identity, _) = fields.asked.signed_in(&web.accounts, "/account/sessions").await?;
     let id = data_encoding::HEXLOWER.decode(id.as_bytes()).unwrap_or_default();
-    accounts.end_session(identity.account, &id).await?;
+    web.accounts.end_session(identity.account, &id).await?;
     Ok(view::go("/account/sessions"))
 }
 
@@ -198,27 +236,22 @@ const CHANGE_PASSWORD: FormPage = FormPage {
     links: &[("/account", "Back to your account")],
 };
 
-async fn password_page(State(accounts): Site, asked: Asked) -> Answer {
-    asked.signed_in(&accounts, "/account/password").await?;
-    Ok(view::form(&accounts, &asked, &CHANGE_PASSWORD, Shown::default()))
+async fn password_page(State(web): Site, asked: Asked) -> Answer {
+    asked.signed_in(&web.accounts, "/account/password").await?;
+    Ok(view::form(&web, &asked, &CHANGE_PASSWORD, Shown::default()))
 }
 
-async fn password(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn password(State(web): Site, mut fields: Fields) -> Answer {
     let [old, new] = fields.take(["password", "new_password"])?;
     let asked = &fields.asked;
-    let (identity, session) = asked.signed_in(&accounts, "/account/password").await?;
-    match accounts.change_password(identity.account, &old, &new, &session, &asked.visitor).await {
+    let (identity, session) = asked.signed_in(&web.accounts, "/account/password").await?;
+    match web.accounts.change_password(identity.account, &old, &new, &session, &asked.visitor).await {
         Ok(started) => {
             let mut response = view::go("/account");
-            accounts.set_started(response.headers_mut(), &started);
+            web.accounts.set_started(response.headers_mut(), &started);
             Ok(response)
         }
-        Err(denied) => Ok(view::form(
-            &accounts,
-            asked,
-            &CHANGE_PASSWORD,
-            Shown { denied: Some(denied), ..Shown::default() },
-        )),
+        Err(denied) => Ok(view::form(&web, asked, &CHANGE_PASSWORD, Shown::again(denied))),
     }
 }
 
@@ -231,23 +264,23 @@ const CHANGE_ADDRESS: FormPage = FormPage {
     links: &[("/account", "Back to your account")],
 };
 
-async fn address_page(State(accounts): Site, asked: Asked) -> Answer {
-    asked.signed_in(&accounts, "/account/address").await?;
-    Ok(view::form(&accounts, &asked, &CHANGE_ADDRESS, Shown::default()))
+async fn address_page(State(web): Site, asked: Asked) -> Answer {
+    asked.signed_in(&web.accounts, "/account/address").await?;
+    Ok(view::form(&web, &asked, &CHANGE_ADDRESS, Shown::default()))
 }
 
-async fn address(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn address(State(web): Site, mut fields: Fields) -> Answer {
     let [email, password] = fields.take(["email", "password"])?;
     let asked = &fields.asked;
-    let (identity, _) = asked.signed_in(&accounts, "/account/address").await?;
-    match accounts.request_address(identity.account, &password, &email, asked.visitor.peer).await {
+    let (identity, _) = asked.signed_in(&web.accounts, "/account/address").await?;
+    match web.accounts.request_address(identity.account, &password, &email, asked.visitor.peer).await {
         Ok(()) => {
             let text = "We have sent a letter to the new address. Open the link in it within one hour.";
-            Ok(view::message("Look into your mail", text, ("/account", "Back to your account")))
+            Ok(view::message(&web, "Look into your mail", text, ("/account", "Back to your account")))
         }
         Err(denied) => {
-            let shown = Shown { email: &email, denied: Some(denied), ..Shown::default() };
-            Ok(view::form(&accounts, asked, &CHANGE_ADDRESS, shown))
+            let shown = Shown { email: &email, ..Shown::again(denied) };
+            Ok(view::form(&web, asked, &CHANGE_ADDRESS, shown))
         }
     }
 }
@@ -258,25 +291,27 @@ const DELETE: FormPage = FormPage {
     action: "/account/delete",
     fields: &[
         PASSWORD,
-        Field { hint: "Only when you have a second factor; otherwise leave it empty.", ..CODE },
+        Field {
+            hint: "Only when you have a second factor; otherwise leave it empty.",
+            required: false,
+            ..CODE
+        },
     ],
     submit: "Delete the account",
     links: &[("/account", "Back to your account")],
 };
 
-async fn delete_page(State(accounts): Site, asked: Asked) -> Answer {
-    asked.signed_in(&accounts, "/account/delete").await?;
-    Ok(view::form(&accounts, &asked, &DELETE, Shown::default()))
+async fn delete_page(State(web): Site, asked: Asked) -> Answer {
+    asked.signed_in(&web.accounts, "/account/delete").await?;
+    Ok(view::form(&web, &asked, &DELETE, Shown::default()))
 }
 
-async fn delete(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn delete(State(web): Site, mut fields: Fields) -> Answer {
     let [password, code] = fields.take(["password", "code"])?;
     let asked = &fields.asked;
-    let (identity, _) = asked.signed_in(&accounts, "/account/delete").await?;
-    match accounts.delete(identity.account, &password, &code, asked.visitor.peer).await {
-        Ok(()) => Ok(signed_out(&accounts, "/account/sign-in")),
-        Err(denied) => {
-            Ok(view::form(&accounts, asked, &DELETE, Shown { denied: Some(denied), ..Shown::default() }))
-        }
+    let (identity, _) = asked.signed_in(&web.accounts, "/account/delete").await?;
+    match web.accounts.delete(identity.account, &password, &code, asked.visitor.peer).await {
+        Ok(()) => Ok(signed_out(&web.accounts)),
+        Err(denied) => Ok(view::form(&web, asked, &DELETE, Shown::again(denied))),
     }
 }

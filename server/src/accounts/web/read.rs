@@ -81,6 +81,14 @@ pub(super) fn rfc3339(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The same to a minute, as people read it.
+pub(super) fn for_people(seconds: i64) -> String {
+    let text = rfc3339(seconds);
+    // Neither part is shorter: a year has four digits or more.
+    let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{date}, {} UTC", clock.get(..5).unwrap_or(clock))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +104,6 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds), text);
         }
+        assert_eq!(for_people(1_709_164_799), "2024-02-28, 23:59 UTC");
     }
 }

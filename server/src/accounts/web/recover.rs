@@ -12,15 +12,16 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
+    Web,
     forms::{Asked, Fields},
     view::{self, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, Shown},
 };
-use crate::accounts::{Accounts, Denied};
+use crate::accounts::Denied;
 
 type Answer = Result<Response, Failure>;
-type Site = State<Arc<Accounts>>;
+type Site = State<Arc<Web>>;
 
-pub(super) fn router() -> Router<Arc<Accounts>> {
+pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route("/account/register", get(register_page).post(register))
         .route("/account/confirm", get(confirm_page).post(confirm))
@@ -47,23 +48,23 @@ const REGISTER: FormPage = FormPage {
     links: &[("/account/sign-in", "I have an account")],
 };
 
-async fn register_page(State(accounts): Site, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &REGISTER, Shown::default())
+async fn register_page(State(web): Site, asked: Asked) -> Response {
+    view::form(&web, &asked, &REGISTER, Shown::default())
 }
 
-async fn register(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn register(State(web): Site, mut fields: Fields) -> Answer {
     let [email, password] = fields.take(["email", "password"])?;
-    match accounts.register(&email, &password, &fields.asked.visitor).await {
-        Ok(()) => Ok(look_into_mail("Open the link in the letter within 24 hours.")),
+    match web.accounts.register(&email, &password, &fields.asked.visitor).await {
+        Ok(()) => Ok(look_into_mail(&web, "Open the link in the letter within 24 hours.")),
         Err(denied) => {
-            let shown = Shown { email: &email, denied: Some(denied), ..Shown::default() };
-            Ok(view::form(&accounts, &fields.asked, &REGISTER, shown))
+            let shown = Shown { email: &email, ..Shown::again(denied) };
+            Ok(view::form(&web, &fields.asked, &REGISTER, shown))
         }
     }
 }
 
-fn look_into_mail(text: &str) -> Response {
-    view::message("Look into your mail", text, SIGN_IN)
+fn look_into_mail(web: &Web, text: &str) -> Response {
+    view::message(web, "Look into your mail", text, SIGN_IN)
 }
 
 const CONFIRM: FormPage = FormPage {
@@ -75,20 +76,20 @@ const CONFIRM: FormPage = FormPage {
     links: &[("/account/register", "Register again")],
 };
 
-async fn confirm_page(State(accounts): Site, Query(link): Query<Link>, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &CONFIRM, Shown { link_token: &link.token, ..Shown::default() })
+async fn confirm_page(State(web): Site, Query(link): Query<Link>, asked: Asked) -> Response {
+    view::form(&web, &asked, &CONFIRM, Shown { link_token: &link.token, ..Shown::default() })
 }
 
-async fn confirm(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn confirm(State(web): Site, mut fields: Fields) -> Answer {
     let [token, password] = fields.take(["token", "password"])?;
-    match accounts.confirm(&token, &password, &fields.asked.visitor).await {
-        Ok(_) => Ok(view::message("Your account is ready", "You can sign in now.", SIGN_IN)),
-        Err(denied) => Ok(again(&accounts, &fields.asked, &CONFIRM, &token, denied)),
+    match web.accounts.confirm(&token, &password, &fields.asked.visitor).await {
+        Ok(_) => Ok(view::message(&web, "Your account is ready", "You can sign in now.", SIGN_IN)),
+        Err(denied) => Ok(again(&web, &fields.asked, &CONFIRM, &token, denied)),
     }
 }
 
-fn again(accounts: &Accounts, asked: &Asked, page: &FormPage, token: &str, denied: Denied) -> Response {
-    view::form(accounts, asked, page, Shown { link_token: token, denied: Some(denied), ..Shown::default() })
+fn again(web: &Web, asked: &Asked, page: &FormPage, token: &str, denied: Denied) -> Response {
+    view::form(web, asked, page, Shown { link_token: token, ..Shown::again(denied) })
 }
 
 const RESET: FormPage = FormPage {
@@ -100,19 +101,20 @@ const RESET: FormPage = FormPage {
     links: &[SIGN_IN],
 };
 
-async fn reset_page(State(accounts): Site, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &RESET, Shown::default())
+async fn reset_page(State(web): Site, asked: Asked) -> Response {
+    view::form(&web, &asked, &RESET, Shown::default())
 }
 
-async fn reset(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn reset(State(web): Site, mut fields: Fields) -> Answer {
     let [email] = fields.take(["email"])?;
-    match accounts.request_reset(&email, &fields.asked.visitor).await {
-        Ok(()) => {
-            Ok(look_into_mail("If the address has an account, a letter with a link is on its way to it."))
-        }
+    match web.accounts.request_reset(&email, &fields.asked.visitor).await {
+        Ok(()) => Ok(look_into_mail(
+            &web,
+            "If the address has an account, a letter with a link is on its way to it.",
+        )),
         Err(denied) => {
-            let shown = Shown { email: &email, denied: Some(denied), ..Shown::default() };
-            Ok(view::form(&accounts, &fields.asked, &RESET, shown))
+            let shown = Shown { email: &email, ..Shown::again(denied) };
+            Ok(view::form(&web, &fields.asked, &RESET, shown))
         }
     }
 }
@@ -126,15 +128,15 @@ const NEW: FormPage = FormPage {
     links: &[("/account/reset", "Ask for a new link")],
 };
 
-async fn new_password_page(State(accounts): Site, Query(link): Query<Link>, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &NEW, Shown { link_token: &link.token, ..Shown::default() })
+async fn new_password_page(State(web): Site, Query(link): Query<Link>, asked: Asked) -> Response {
+    view::form(&web, &asked, &NEW, Shown { link_token: &link.token, ..Shown::default() })
 }
 
-async fn new_password(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn new_password(State(web): Site, mut fields: Fields) -> Answer {
     let [token, password] = fields.take(["token", "new_password"])?;
-    match accounts.reset(&token, &password).await {
-        Ok(()) => Ok(view::message("Your password is set", "You can sign in with it now.", SIGN_IN)),
-        Err(denied) => Ok(again(&accounts, &fields.asked, &NEW, &token, denied)),
+    match web.accounts.reset(&token, &password).await {
+        Ok(()) => Ok(view::message(&web, "Your password is set", "You can sign in with it now.", SIGN_IN)),
+        Err(denied) => Ok(again(&web, &fields.asked, &NEW, &token, denied)),
     }
 }
 
@@ -147,14 +149,16 @@ const CONFIRM_ADDRESS: FormPage = FormPage {
     links: &[("/account", "Go to your account")],
 };
 
-async fn confirm_address_page(State(accounts): Site, Query(link): Query<Link>, asked: Asked) -> Response {
-    view::form(&accounts, &asked, &CONFIRM_ADDRESS, Shown { link_token: &link.token, ..Shown::default() })
+async fn confirm_address_page(State(web): Site, Query(link): Query<Link>, asked: Asked) -> Response {
+    view::form(&web, &asked, &CONFIRM_ADDRESS, Shown { link_token: &link.token, ..Shown::default() })
 }
 
-async fn confirm_address(State(accounts): Site, mut fields: Fields) -> Answer {
+async fn confirm_address(State(web): Site, mut fields: Fields) -> Answer {
     let [token] = fields.take(["token"])?;
-    match accounts.confirm_address(&token).await {
-        Ok(()) => Ok(view::message("Your address is changed", "Sign in with the new address.", SIGN_IN)),
-        Err(denied) => Ok(again(&accounts, &fields.asked, &CONFIRM_ADDRESS, &token, denied)),
+    match web.accounts.confirm_address(&token).await {
+        Ok(()) => {
+            Ok(view::message(&web, "Your address is changed", "Sign in with the new address.", SIGN_IN))
+        }
+        Err(denied) => Ok(again(&web, &fields.asked, &CONFIRM_ADDRESS, &token, denied)),
     }
 }

@@ -2,16 +2,12 @@
 
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 
-use super::{cookies::Cookie, forms::Asked};
-use crate::{
-    Error,
-    accounts::{Accounts, Denied},
-    http::Problem,
-};
+use super::{Web, cookies::Cookie, forms::Asked, next::Next};
+use crate::{Error, accounts::Denied, http::Problem, site::Layout};
 
 /// A field of a form.
 pub(super) struct Field {
@@ -21,23 +17,29 @@ pub(super) struct Field {
     /// What browsers and password managers fill in (HTML, autofill detail tokens).
     pub(super) autocomplete: &'static str,
     pub(super) hint: &'static str,
+    pub(super) required: bool,
 }
 
+impl Field {
+    fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
+const TEXT: Field =
+    Field { name: "", label: "", kind: "text", autocomplete: "off", hint: "", required: true };
+
 pub(super) const EMAIL: Field =
-    Field { name: "email", label: "E-mail address", kind: "email", autocomplete: "username", hint: "" };
-pub(super) const PASSWORD: Field = Field {
-    name: "password",
-    label: "Password",
-    kind: "password",
-    autocomplete: "current-password",
-    hint: "",
-};
+    Field { name: "email", label: "E-mail address", kind: "email", autocomplete: "username", ..TEXT };
+pub(super) const PASSWORD: Field =
+    Field { name: "password", label: "Password", kind: "password", autocomplete: "current-password", ..TEXT };
 pub(super) const NEW_PASSWORD: Field = Field {
     name: "new_password",
     label: "New password",
     kind: "password",
     autocomplete: "new-password",
     hint: "At least 10 characters. Several words are good; no other rules.",
+    ..TEXT
 };
 pub(super) const CODE: Field = Field {
     name: "code",
@@ -45,6 +47,7 @@ pub(super) const CODE: Field = Field {
     kind: "text",
     autocomplete: "one-time-code",
     hint: "Six digits of your authenticator, or one of your recovery codes.",
+    ..TEXT
 };
 
 /// A page with one form.
@@ -61,12 +64,17 @@ pub(super) struct FormPage {
 #[derive(Template)]
 #[template(path = "account/form.html")]
 struct FormView<'a> {
+    layout: Layout<'a>,
     page: &'a FormPage,
     form_token: String,
     link_token: &'a str,
+    next: &'a str,
     email: &'a str,
     error: Option<String>,
-    error_field: &'static str,
+    /// The field that is wrong; empty when it is not known which.
+    wrong: &'static str,
+    /// The field where to begin again; empty when none helps.
+    begin: &'static str,
 }
 
 /// What a form is shown with.
@@ -74,22 +82,44 @@ struct FormView<'a> {
 pub(super) struct Shown<'a> {
     /// The token of a mailed link, which goes along.
     pub(super) link_token: &'a str,
+    /// Where it goes on afterwards.
+    pub(super) next: Option<&'a Next>,
     /// The address that was typed before.
     pub(super) email: &'a str,
     /// Why it is shown again.
     pub(super) denied: Option<Denied>,
 }
 
+impl Shown<'_> {
+    /// With the reason why it is shown again.
+    pub(super) fn again(denied: Denied) -> Self {
+        Self { denied: Some(denied), ..Self::default() }
+    }
+}
+
+/// The frame of a page of one person.
+pub(super) fn layout<'a>(web: &'a Web, path: &'a str) -> Layout<'a> {
+    web.frame.layout(path).unlisted()
+}
+
 /// A form.
-pub(super) fn form(accounts: &Accounts, asked: &Asked, page: &FormPage, shown: Shown<'_>) -> Response {
+pub(super) fn form(web: &Web, asked: &Asked, page: &FormPage, shown: Shown<'_>) -> Response {
     let has = |name: &str| page.fields.iter().any(|field| field.name == name);
+    let wrong = shown.denied.as_ref().and_then(Denied::field).filter(|name| has(name)).unwrap_or_default();
+    let begin = match shown.denied {
+        Some(Denied::Credentials) => page.fields.first().map_or("", |field| field.name),
+        _ => wrong,
+    };
     let view = FormView {
+        layout: layout(web, page.action),
         page,
-        form_token: asked.form_token(accounts),
+        form_token: asked.form_token(&web.accounts),
         link_token: shown.link_token,
+        next: shown.next.map_or("", Next::path),
         email: shown.email,
         error: shown.denied.as_ref().map(Denied::sentence),
-        error_field: shown.denied.as_ref().and_then(Denied::field).filter(|name| has(name)).unwrap_or("form"),
+        wrong,
+        begin,
     };
     let problem = shown.denied.map(Problem::from);
     let mut response = render(problem.as_ref().map_or(StatusCode::OK, Problem::status), &view);
@@ -100,13 +130,13 @@ pub(super) fn form(accounts: &Accounts, asked: &Asked, page: &FormPage, shown: S
             response.headers_mut().insert(header::RETRY_AFTER, after.clone());
         }
     }
-    with_visitor(accounts, asked, response)
+    with_visitor(web, asked, response)
 }
 
 /// Gives the browser the cookie that its forms hang on.
-pub(super) fn with_visitor(accounts: &Accounts, asked: &Asked, mut response: Response) -> Response {
+fn with_visitor(web: &Web, asked: &Asked, mut response: Response) -> Response {
     if asked.is_new {
-        accounts.set_cookie(response.headers_mut(), Cookie::Visitor, Some(&asked.before));
+        web.accounts.set_cookie(response.headers_mut(), Cookie::Visitor, Some(&asked.before));
     }
     response
 }
@@ -114,27 +144,21 @@ pub(super) fn with_visitor(accounts: &Accounts, asked: &Asked, mut response: Res
 #[derive(Template)]
 #[template(path = "account/message.html")]
 struct MessageView<'a> {
+    layout: Layout<'a>,
     title: &'a str,
     text: &'a str,
     link: (&'a str, &'a str),
 }
 
 /// A page that says one thing.
-pub(super) fn message(title: &str, text: &str, link: (&str, &str)) -> Response {
-    render(StatusCode::OK, &MessageView { title, text, link })
+pub(super) fn message(web: &Web, title: &str, text: &str, link: (&str, &str)) -> Response {
+    render(StatusCode::OK, &MessageView { layout: layout(web, "/account"), title, text, link })
 }
 
-/// A page of a template. None is kept by a cache, and no address of one, which may hold a token, goes to another site.
+/// A page of a template; the router gives it the headers.
 pub(super) fn render(status: StatusCode, view: &impl Template) -> Response {
     match view.render() {
-        Ok(text) => {
-            let mut response = (status, Html(text)).into_response();
-            let headers = response.headers_mut();
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            // Not `no-referrer`: it would make the Origin of our own forms `null`.
-            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-            response
-        }
+        Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {
             let source = std::io::Error::other(error.to_string());
             Problem::from(Error::Io { doing: "writing", what: "a page".into(), source }).into_response()
@@ -144,15 +168,15 @@ pub(super) fn render(status: StatusCode, view: &impl Template) -> Response {
 
 /// To another page of ours, by GET.
 pub(super) fn go(path: &str) -> Response {
-    let mut response = Redirect::to(path).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    Redirect::to(path).into_response()
 }
 
 /// Why a page is not shown.
 pub(super) enum Failure {
     /// Something else comes first.
     Go(&'static str),
+    /// Signing in comes first, and then this page.
+    SignIn(&'static str),
     /// It cannot be.
     Problem(Problem),
 }
@@ -166,7 +190,7 @@ impl From<Problem> for Failure {
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::SignedOut => Self::Go("/account/sign-in"),
+            Denied::SignedOut => Self::SignIn("/account"),
             other => Self::Problem(other.into()),
         }
     }
@@ -180,16 +204,14 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        const SIGN_IN: &str = "/account/sign-in";
         match self {
             Self::Go(path) => go(path),
-            Self::Problem(problem) => {
-                let view = MessageView {
-                    title: "This did not work",
-                    text: problem.sentence(),
-                    link: ("/account", "Go to your account"),
-                };
-                render(problem.status(), &view)
-            }
+            // Where signing in leads by itself.
+            Self::SignIn("/account") => go(SIGN_IN),
+            Self::SignIn(path) => go(&Next::parse(path).map_or(SIGN_IN.into(), |next| next.after(SIGN_IN))),
+            // The router makes a page of it.
+            Self::Problem(problem) => problem.into_response(),
         }
     }
 }

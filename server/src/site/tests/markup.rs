@@ -10,7 +10,7 @@ const BLOCKS: [&str; 18] = [
 
 /// A start tag.
 #[derive(Debug)]
-pub(super) struct Tag {
+pub(in crate::site) struct Tag {
     pub(super) name: String,
     pub(super) attributes: Vec<(String, String)>,
     /// Names of the elements around it.
@@ -26,7 +26,7 @@ impl Tag {
 }
 
 /// Every tag in order, when the text is well-formed HTML with a doctype.
-pub(super) fn check(text: &str) -> Result<Vec<Tag>, String> {
+pub(in crate::site) fn check(text: &str) -> Result<Vec<Tag>, String> {
     let body = text.strip_prefix("<!DOCTYPE html>\n").ok_or("there is no doctype")?;
     read(body, true)
 }

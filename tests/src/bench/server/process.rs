@@ -100,7 +100,8 @@ pub(super) fn ours(bench: &Bench, work: &Path, keys: &Path, secure: bool) -> Res
     let text = format!(
         "[listen]\npublic = [\"{address}\"]\nwatch = \"\"\n{tls}[storage]\ndatabase = \"sqlite:{data}/db\"\n\
          blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\n[mail]\nfolder = \"{data}/mail\"\n[limits]\n\
-         connections_per_address = 20000\nheader_seconds = 600\nidle_seconds = 600\ndownloads_per_address = 100\n",
+         connections_per_address = 20000\nheader_seconds = 600\nidle_seconds = 600\ndownloads_per_address = 100\n\
+         api_per_hour = 100000000\n",
         data = data.display(),
         tls = if secure {
             format!("[tls]\ncertificate = \"{0}/certificate.pem\"\nkey = \"{0}/key.pem\"\n", work.display())
