@@ -51,7 +51,6 @@ pub struct Started {
 /// # Errors
 /// When something that it needs is not there. Nothing is served then.
 pub async fn run(config: Config, owner: Option<&str>, announce: impl FnOnce(&Started)) -> Result<u8> {
-    let signals = Signals::listen()?;
     let parts = Parts::make(&config).await?;
     let certificates = match &config.tls {
         Some(tls) => Some(Arc::new(Certificates::read(&tls.certificate, &tls.key)?)),
