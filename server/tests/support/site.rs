@@ -13,7 +13,7 @@ use aegis_editions::Spec;
 use aegis_server::{
     Clock, Error,
     accounts::{self, AccountId, Accounts, Secret, Settings},
-    audit::{self, Log, Signer},
+    audit::{Log, Signer},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
     site::Frame,
@@ -46,7 +46,7 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     pub(crate) url: String,
     pub(crate) store: Arc<dyn Store>,
-    log: Arc<Log<dyn Store>>,
+    pub(crate) log: Arc<Log<dyn Store>>,
     router: Router,
     folder: tempfile::TempDir,
 }
@@ -107,15 +107,6 @@ impl Site {
             host: None,
             extra: Vec::new(),
         }
-    }
-
-    /// The entries of the audit log, which must be good.
-    pub(crate) async fn entries(&self) -> Vec<Value> {
-        let verdict = audit::verify(&*self.store, self.log.verifier(), &[]).await.unwrap();
-        assert!(verdict.is_good(), "{verdict}");
-        let sql = "SELECT entry FROM audit_entries ORDER BY position";
-        let rows = self.store.read(Statement::new(sql, [])).await.unwrap();
-        rows.iter().map(|row| serde_json::from_str(row.text(0).unwrap()).unwrap()).collect()
     }
 
     // Letters.
