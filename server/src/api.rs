@@ -28,6 +28,7 @@ use crate::{
 pub use document::openapi;
 pub use idempotency::{Idempotency, idempotent};
 pub use releases::Release;
+pub(crate) use request_id::made as new_request_id;
 pub use request_id::{RequestId, request_ids};
 
 /// Bytes of a request body.

@@ -1,6 +1,7 @@
 //! From a configuration to sockets that are served, and back to nothing.
 
 mod front;
+mod memo;
 mod parts;
 mod releases;
 mod status;

@@ -43,7 +43,7 @@ fn given(headers: &HeaderMap) -> Option<String> {
 }
 
 /// 16 random bytes. When the system gives none the name is zero, which is no secret and harms nothing.
-fn made() -> String {
+pub(crate) fn made() -> String {
     let mut bytes = [0; 16];
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     HEXLOWER.encode(&bytes)

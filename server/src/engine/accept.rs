@@ -203,7 +203,7 @@ async fn live(
 ) {
     let _seat = seat;
     let _ = stream.set_nodelay(true);
-    let Limits { idle, slowest, handshake, .. } = shared.limits;
+    let Limits { idle, slowest, .. } = shared.limits;
     let (segments, sent) = (Arc::<Segments>::default(), Arc::<AtomicU64>::default());
     let guarded = Guarded::new(
         stream,
@@ -213,20 +213,28 @@ async fn live(
         Pace { idle, slowest },
     );
     let mut connection = Connection { peer: peer.ip().to_canonical(), secure: false, segments: None, sent };
-    let Some(certificates) = certificates else {
-        connection.segments = Some(segments);
-        return first(&shared, guarded, connection).await;
-    };
+    match certificates {
+        None => {
+            connection.segments = Some(segments);
+            first(&shared, guarded, connection).await;
+        }
+        // Apart from the plain one, whose task would be as large otherwise.
+        Some(certificates) => Box::pin(secure(&shared, guarded, connection, &certificates)).await,
+    }
+}
+
+/// Agrees on TLS, and on what is spoken in it.
+async fn secure(shared: &Arc<Shared>, stream: Guarded, connection: Connection, certificates: &Certificates) {
+    let connection = Connection { secure: true, ..connection };
     let acceptor = TlsAcceptor::from(certificates.current());
-    let Ok(Ok(stream)) = timeout(handshake, acceptor.accept(guarded)).await else {
+    let Ok(Ok(stream)) = timeout(shared.limits.handshake, acceptor.accept(stream)).await else {
         Counts::add(&shared.counts.handshakes_failed);
         return;
     };
-    connection.secure = true;
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        second(&shared, stream, connection).await;
+        second(shared, stream, connection).await;
     } else {
-        first(&shared, stream, connection).await;
+        first(shared, stream, connection).await;
     }
 }
 

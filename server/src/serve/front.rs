@@ -17,6 +17,7 @@ use axum::{
 use hyper::{Request, body::Incoming};
 use tower::ServiceExt;
 
+use super::memo::Memo;
 use crate::{
     Error, Result,
     config::{Config, Site as Told},
@@ -37,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Routes of what no handler answers, in metrics and log.
 const PAGE: &str = "/{page}";
+const CONSTANT: &str = "/api/v1/{constant}";
 const DOWNLOAD: &str = "/download/{edition}/{version}/{name}";
 
 /// Answers the public sockets.
@@ -46,6 +48,7 @@ pub(super) struct Front {
     specs: Vec<Spec>,
     downloads: Downloads,
     router: Router,
+    memo: Memo,
     metrics: Arc<Metrics>,
     visits: Arc<Visits>,
     proxies: Vec<Network>,
@@ -56,14 +59,14 @@ impl Front {
         config: &Config,
         specs: Vec<Spec>,
         downloads: Downloads,
-        router: Router,
+        (router, memo): (Router, Memo),
         (metrics, visits): (Arc<Metrics>, Arc<Visits>),
     ) -> Result<Self> {
         let router = router.layer(DefaultBodyLimit::max(config.limits.body_bytes));
         let proxies = config.listen.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_>>()?;
         let site = build(&config.site, &specs, &downloads)?;
         let site = RwLock::new(Arc::new(site));
-        Ok(Self { site, told: config.site.clone(), specs, downloads, router, metrics, visits, proxies })
+        Ok(Self { site, told: config.site.clone(), specs, downloads, router, memo, metrics, visits, proxies })
     }
 
     /// Reads the releases again, and makes the pages anew when they changed.
@@ -159,6 +162,9 @@ impl Service for Front {
                 self.visits.count(client, request.headers());
             }
             return self.told(asked(PAGE, &request), response);
+        }
+        if let Some(response) = self.memo.answer(&request) {
+            return self.told(asked(CONSTANT, &request), response);
         }
         request.extensions_mut().insert(Peer(client));
         request.extensions_mut().insert(Client(client));

@@ -12,6 +12,7 @@ use axum::{Router, http::HeaderMap};
 
 use super::{
     front::{Front, Routed},
+    memo::Memo,
     releases, status,
 };
 use crate::{
@@ -77,8 +78,9 @@ impl Parts {
         ));
         let router = api::request_ids(watch::observe(router, Arc::clone(&metrics)));
         let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
-        let front =
-            Front::new(config, specs, downloads, router, (Arc::clone(&metrics), Arc::clone(&visits)))?;
+        let memo = Memo::of(&api::router(Arc::clone(&api))).await?;
+        let told = (Arc::clone(&metrics), Arc::clone(&visits));
+        let front = Front::new(config, specs, downloads, (router, memo), told)?;
         let front = Arc::new(front);
         releases::tell(&front.catalogue(), &api);
         deliver(config, &store, &clock)?;
