@@ -142,8 +142,9 @@ impl Bench {
 
 /// What the kernel makes of every slot.
 fn kernel(shell: &mut Shell<'_>, bench: &Bench) -> Result<Vec<Places>, Failure> {
-    // udev would look at each device, run its programs, and have the table read again when it closes it.
-    shell.run("udevadm control --stop-exec-queue")?;
+    // udev would look at each device, and have the table read again whenever somebody closes it: partitions come and go.
+    let sockets = "systemd-udevd-control.socket systemd-udevd-kernel.socket";
+    shell.run(&format!("systemctl stop {sockets} systemd-udevd.service"))?;
     let mut all = Vec::new();
     for (slot, (sector, _)) in bench.expected.iter().enumerate() {
         let offset = SLOT * slot as u64;
