@@ -390,13 +390,13 @@ fn build(
 }
 
 fn key(dir: Option<PathBuf>, days: u32, production: bool, if_missing: bool) -> Result<()> {
-    match keys::generate_kernel(&keys_directory(dir)?, !production, days) {
-        Err(Error::KeysExist(_)) if if_missing => Ok(()),
-        made => {
-            say!("{}", made?.display());
-            Ok(())
-        }
-    }
+    let directory = keys_directory(dir)?;
+    let path = match keys::generate_kernel(&directory, !production, days) {
+        Err(Error::KeysExist(_)) if if_missing => keys::kernel_path(&directory),
+        made => made?,
+    };
+    say!("{}", path.display());
+    Ok(())
 }
 
 /// The configuration to compare with.

@@ -118,7 +118,7 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
     let pair = Pair::new();
     let (stop, killed, late) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU32::new(0));
     let register = &|lane: u32| {
-        let (mut answered, mut failed) = (BTreeSet::new(), 0);
+        let mut answered = BTreeSet::new();
         for number in 0_u32.. {
             if stop.load(Ordering::SeqCst) {
                 break;
@@ -133,16 +133,13 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
                     late.fetch_add(u32::from(after), Ordering::SeqCst);
                     answered.insert(email);
                 }
-                // Only what was under way when the process died.
-                Err(error) => {
-                    assert!(!after, "{error}");
-                    failed += 1;
-                }
+                // Only what was begun before the balancer knew that the process is dead.
+                Err(error) => assert!(!after, "{error}"),
             }
         }
-        (answered, failed)
+        answered
     };
-    let (answered, failed) = thread::scope(|scope| {
+    let answered = thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES).map(|lane| scope.spawn(move || register(lane))).collect();
         thread::sleep(Duration::from_millis(1200));
         pair.one.signal(Signal::SIGKILL);
@@ -153,14 +150,9 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
             thread::sleep(Duration::from_millis(50));
         }
         stop.store(true, Ordering::SeqCst);
-        let results = lanes.into_iter().map(|lane| lane.join().unwrap());
-        results.fold((BTreeSet::new(), 0), |(mut all, lost), (some, failed)| {
-            all.extend(some);
-            (all, lost + failed)
-        })
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect::<BTreeSet<_>>()
     });
     assert!(late.load(Ordering::SeqCst) >= 10, "the other did not go on");
-    assert!(failed <= LANES, "{failed} failed, more than were under way");
     let there: BTreeSet<_> = texts(&pair.url, "SELECT address FROM registrations").into_iter().collect();
     assert!(answered.is_subset(&there), "an answered registration is lost");
     let acts = acts(&pair.place, &pair.url);
