@@ -160,6 +160,11 @@ impl Site {
         self.not_found.answer_as(StatusCode::NOT_FOUND, method, headers)
     }
 
+    /// For a person: the page in place of a bare error of another part.
+    pub fn in_frame(&self, response: Response<Body>) -> Response<Body> {
+        framed::in_frame(&self.frame, response)
+    }
+
     /// The frame for a page of another part, at this path.
     pub fn layout<'a>(&'a self, path: &'a str) -> Layout<'a> {
         self.frame.layout(path)

@@ -31,9 +31,14 @@ use program::Place;
 
 /// Status and content.
 fn get(address: SocketAddr, path: &str) -> (u16, Vec<u8>) {
+    get_as(address, path, "*/*")
+}
+
+fn get_as(address: SocketAddr, path: &str, accept: &str) -> (u16, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
     let head = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
@@ -157,6 +162,10 @@ fn what_is_published_is_served_and_what_was_tampered_with_is_not() {
     while get(served.public, path).0 != 403 {
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
+    // A person is told on a page, a program by a problem.
+    let page = String::from_utf8(get_as(served.public, path, "text/html,*/*;q=0.8").1).unwrap();
+    assert!(page.contains("<h1>") && page.contains("need a license or a link"), "{page}");
+    assert!(get(served.public, path).1.starts_with(b"{"));
     let link = place.run(&["link", path]);
     let link = String::from_utf8(link.stdout).unwrap();
     let query = link.trim().rsplit_once('?').unwrap().1;

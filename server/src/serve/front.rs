@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::Body,
     extract::DefaultBodyLimit,
-    http::{Method, Response, StatusCode, header},
+    http::{HeaderValue, Method, Response, StatusCode, header},
     response::IntoResponse,
 };
 use hyper::{Request, body::Incoming};
@@ -121,6 +121,10 @@ impl Front {
     }
 }
 
+fn asks_for_html(accept: &HeaderValue) -> bool {
+    accept.to_str().is_ok_and(|text| text.contains("text/html"))
+}
+
 fn is_page(response: &Response<Body>) -> bool {
     response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
@@ -154,7 +158,11 @@ impl Service for Front {
         };
         if request.uri().path().starts_with("/download/") {
             let asked = asked(DOWNLOAD, &request);
-            return self.told(asked, self.downloads.answer(&request.into_parts().0, client));
+            let request = request.into_parts().0;
+            let answer = self.downloads.answer(&request, client);
+            // A person who follows a link sees a page; a program that downloads reads the problem.
+            let is_person = request.headers.get(header::ACCEPT).is_some_and(asks_for_html);
+            return self.told(asked, if is_person { self.site().in_frame(answer) } else { answer });
         }
         let site = self.site();
         if let Some(response) = site.serve(request.method(), request.uri(), request.headers()) {

@@ -32,6 +32,16 @@ async fn dress(State(frame): State<Arc<Frame>>, request: Request, next: Next) ->
     response
 }
 
+/// The page in place of an answer that is a bare error; any other answer as it is.
+pub(super) fn in_frame(frame: &Frame, response: Response) -> Response {
+    if !is_bare(&response) {
+        return response;
+    }
+    let mut response = with_page(frame, response);
+    security_headers(response.headers_mut());
+    response
+}
+
 /// An error that says nothing to people: of a handler as a problem, or of the router itself.
 fn is_bare(response: &Response) -> bool {
     let status = response.status();
