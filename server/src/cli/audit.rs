@@ -66,9 +66,9 @@ pub(super) async fn run(verb: Verb, config: &Config, json: bool) -> Result<u8> {
         Verb::Export { to } => {
             let store = store::open(&config.storage.database, &Clock::default()).await?;
             let mut copy = fs::File::create_new(&to).map_err(Error::io("writing", &to))?;
-            let entries = audit::export(&*store, &mut copy).await?;
+            let lines = audit::export(&*store, &mut copy).await?;
             copy.sync_all().map_err(Error::io("writing", &to))?;
-            say!("{entries} entries: {}", to.display());
+            say!("{lines} lines: {}", to.display());
             Ok(exit::OK)
         }
         Verb::Key => {

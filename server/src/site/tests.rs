@@ -202,28 +202,3 @@ fn the_first_page_is_small() {
     let text = String::from_utf8(site().pages["/"].bytes().to_vec()).unwrap();
     assert!(!text.contains("<img"), "pictures would have to be counted");
 }
-
-/// Writes the pages for a browser to be looked at: `SITE_OUT=DIR cargo test -p aegis-server -- --ignored write_pages`.
-#[test]
-#[ignore = "writes files for people to look at"]
-fn write_pages() {
-    let out = std::path::PathBuf::from(std::env::var("SITE_OUT").unwrap());
-    let mut files: Vec<_> =
-        site().paths().map(|(path, page)| (path.to_owned(), page.bytes().to_vec())).collect();
-    for (name, query) in [("/pricing-answer", "users=25&term=annual"), ("/pricing-wrong", "users=x&term=y")] {
-        let form = Form::read(query, &site().facts.specs);
-        let text = pages::pricing(site().layout(PRICING), &site().shown, &form).unwrap();
-        files.push((name.into(), text.into_bytes()));
-    }
-    files.push((NOT_FOUND.into(), site().not_found.bytes().to_vec()));
-    for (path, bytes) in files {
-        let name = match path.as_str() {
-            "/" => "index.html".to_owned(),
-            path if path.contains('.') => path.trim_start_matches('/').to_owned(),
-            path => format!("{}.html", path.trim_start_matches('/')),
-        };
-        let file = out.join(name);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, bytes).unwrap();
-    }
-}

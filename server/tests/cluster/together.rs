@@ -116,7 +116,8 @@ fn a_repetition_at_the_other_is_answered_from_the_store(pair: &Pair) {
 fn one_is_killed_in_the_middle_and_the_other_goes_on() {
     const LANES: u32 = 4;
     let pair = Pair::new();
-    let (stop, killed, late) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU32::new(0));
+    let (stop, killed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (answers, late) = (AtomicU32::new(0), AtomicU32::new(0));
     let register = &|lane: u32| {
         let mut answered = BTreeSet::new();
         for number in 0_u32.. {
@@ -130,6 +131,7 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
             match client.try_json("/api/v1/auth/register", &body) {
                 Ok(answer) => {
                     assert_eq!(answer.status, 202, "{}", answer.body);
+                    answers.fetch_add(1, Ordering::SeqCst);
                     late.fetch_add(u32::from(after), Ordering::SeqCst);
                     answered.insert(email);
                 }
@@ -141,7 +143,7 @@ fn one_is_killed_in_the_middle_and_the_other_goes_on() {
     };
     let answered = thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES).map(|lane| scope.spawn(move || register(lane))).collect();
-        thread::sleep(Duration::from_millis(1200));
+        until("registrations are answered", || answers.load(Ordering::SeqCst) >= 2 * LANES);
         pair.one.signal(Signal::SIGKILL);
         until("its socket is gone", || std::net::TcpStream::connect(pair.one.public).is_err());
         killed.store(true, Ordering::SeqCst);
