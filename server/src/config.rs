@@ -103,7 +103,7 @@ impl Default for Site {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Storage {
-    /// `sqlite:PATH` or `postgres://…`; a password belongs into the file that `secret_file` of the URL's host names.
+    /// `sqlite:PATH` or `postgres://…`. A password in it is masked wherever the configuration is printed.
     pub database: String,
     /// The folder of files for download.
     pub blobs: PathBuf,
@@ -291,7 +291,6 @@ pub fn masked(url: &str) -> String {
 }
 
 fn wrong(key: &str, problem: String) -> Error {
-    let hint =
-        "aegis-server check-config prints what was read, and `aegis-server help serve` the keys".into();
+    let hint = "`aegis-server check-config --defaults` prints every key with its default".into();
     Error::Config { place: key.to_owned(), problem, hint }
 }
