@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use aegis_core::edition::Edition;
 use serde::{Deserialize, Serialize};
 
-use crate::{DotConfig, KernelVersion, Merged, Value};
+use crate::{DotConfig, KernelVersion, Merged, Value, layer::Request};
 
 /// Where an image has it.
 pub const PATH: &str = "usr/lib/aegis/kernel.json";
@@ -36,8 +36,8 @@ pub struct Contract {
 pub struct Promise {
     /// The value that the kernel has.
     pub value: Value,
-    /// Where it was asked for.
-    pub at: String,
+    /// The layer that asks for it. Without the line: a shift of lines would make the kernel another.
+    pub layer: String,
 }
 
 /// A promise that a kernel does not keep.
@@ -64,14 +64,13 @@ impl Contract {
         hardening: (usize, usize),
     ) -> Self {
         let checked = merged.requests.values().filter(|request| request.rules.unchecked_until.is_none());
-        let promise = |symbol: &str, at: String| Promise { value: config.get(symbol).clone(), at };
+        let promise =
+            |one: &Request| Promise { value: config.get(&one.symbol).clone(), layer: one.at.layer.clone() };
         Self {
             format: Self::FORMAT,
             edition,
             source: source.to_string(),
-            requests: checked
-                .map(|one| (one.symbol.clone(), promise(&one.symbol, one.at.to_string())))
-                .collect(),
+            requests: checked.map(|one| (one.symbol.clone(), promise(one))).collect(),
             hardening,
             floor: merged.floor.map(|floor| floor.fulfilled),
         }

@@ -110,7 +110,7 @@ fn check(contract: &Contract, config: &DotConfig, as_json: bool) -> u8 {
             one.symbol,
             one.found,
             one.promised.value,
-            one.promised.at
+            one.promised.layer
         );
     }
     if broken.is_empty() { exit::OK } else { exit::FAILED }
@@ -125,6 +125,6 @@ fn show(contract: &Contract, as_json: bool) {
     say!("Linux {} for {}", contract.source, contract.edition);
     say!("hardening: {fulfilled} of {of} wishes of kernel-hardening-checker");
     for (symbol, promise) in &contract.requests {
-        say!("CONFIG_{symbol}={}  {}", promise.value, promise.at);
+        say!("CONFIG_{symbol}={}  {}", promise.value, promise.layer);
     }
 }

@@ -12,9 +12,9 @@ use flate2::{Compression, write::GzEncoder};
 const CONTRACT: &str = r#"{
     "format": 1, "edition": "server", "source": "6.12.118", "hardening": [212, 250], "floor": 170,
     "requests": {
-        "OVERLAY_FS": {"value": "y", "at": "kernel-configs/feature/live.config:41"},
-        "DRM_AMDGPU": {"value": "n", "at": "kernel-configs/hardware/server.config:7"},
-        "LSM": {"value": "\"landlock,apparmor\"", "at": "kernel-configs/feature/hardening.config:3"}
+        "OVERLAY_FS": {"value": "y", "layer": "feature/live"},
+        "DRM_AMDGPU": {"value": "n", "layer": "hardware/server"},
+        "LSM": {"value": "\"landlock,apparmor\"", "layer": "feature/hardening"}
     }
 }"#;
 
@@ -62,7 +62,7 @@ fn every_broken_promise_is_named() {
     let (code, out, _) = run(root.path(), &["check"]);
     assert_eq!(code, Some(1));
     assert!(
-        out.contains("CONFIG_OVERLAY_FS is m, promised is y (kernel-configs/feature/live.config:41)"),
+        out.contains("CONFIG_OVERLAY_FS is m, promised is y (feature/live)"),
         "{out}"
     );
     assert_eq!(out.lines().count(), 3);
