@@ -4,6 +4,8 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -277,4 +279,110 @@ fn a_kernel_that_is_not_there_is_no_reason_to_build_half_a_medium() {
         "{out}{err}"
     );
     assert!(host::iso("server").is_ok());
+}
+
+/// The disk of the cache fills up while the kernel is compiled: the error says so, and nothing of the build is left. What is
+/// needed before it compiles is mounted from the real cache.
+#[test]
+fn a_disk_that_fills_up_while_a_kernel_is_built_is_named_and_leaves_nothing() {
+    prepared();
+    let place = tempfile::tempdir().expect("a directory can be made");
+    let script = r#"set -e
+        mount -t tmpfs -o size=8m none "$1"
+        mkdir "$1/debs" "$1/resolved" "$1/stages"
+        mount --bind "$2/debs" "$1/debs"
+        mount --bind "$2/resolved" "$1/resolved"
+        for stage in "$2"/stages/*; do
+            test "${stage##*/}" != kernel-build || continue
+            mkdir "$1/stages/${stage##*/}"
+            mount --bind "$stage" "$1/stages/${stage##*/}"
+        done
+        code=0
+        "$3" kernel build --edition server --offline --cache "$1" --out "$1/out" --keys "$4" || code=$?
+        find "$1/work" "$1/stages/kernel-build" "$1/out" -mindepth 1 >&2 || true
+        exit $code"#;
+    let keys = tempfile::tempdir().expect("a directory can be made");
+    let (code, _, err) = aegis(&["kernel", "key", "--dir", &keys.path().display().to_string()]);
+    assert_eq!(code, Some(0), "{err}");
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    command.arg(place.path()).arg(cache()).arg(root().join("target/release/aegis")).arg(keys.path());
+    let output = command.current_dir(root()).output().expect("unshare can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: compiling the kernel in ") && said.contains("no storage space"), "{said}");
+    assert!(said.contains("next: free some space"), "{said}");
+    let place = place.path().display();
+    let left: Vec<_> = said.lines().filter(|line| line.starts_with(&format!("{place}/"))).collect();
+    assert_eq!(left, [format!("{place}/work/kernel.lock")], "{said}");
+}
+
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("aegis")
+}
+
+/// The lock that the last check resolved.
+fn last_lock() -> PathBuf {
+    let locks = fs::read_dir(cache().join("resolved")).expect("a check was made").flatten();
+    let ours = locks.map(|entry| entry.path()).filter(|path| {
+        let text = fs::read_to_string(path).expect("a lock can be read");
+        text.contains("\"linux-source-6.12\"")
+    });
+    ours.max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
+        .expect("the check resolved a kernel's source")
+}
+
+/// A server whose every answer ends after half of what it announces; its address. It lives as long as the test's process.
+fn half_a_mirror() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 103196\r\nConnection: close\r\n\r\n";
+            // Whoever asks may have gone.
+            let _ = (&stream).write_all(head.as_bytes()).and_then(|()| (&stream).write_all(&[0; 50_000]));
+        }
+    });
+    format!("http://{address}/debian")
+}
+
+#[test]
+fn a_network_that_fails_is_named_and_what_was_fetched_is_kept() {
+    prepared();
+    let place = tempfile::tempdir_in(root().join("target")).expect("a directory can be made");
+    let lock = last_lock();
+    let text = fs::read_to_string(&lock).expect("a lock can be read");
+    let lock_json: serde_json::Value = serde_json::from_str(&text).expect("a lock is JSON");
+    let packages = lock_json["packages"].as_array().expect("a lock has packages");
+    let debs = place.path().join("debs");
+    fs::create_dir_all(&debs).expect("a directory can be made");
+    for package in packages.iter().filter(|package| package["name"] != "bc") {
+        let name = format!("{}.deb", package["sha256"].as_str().expect("a digest"));
+        let (from, to) = (cache().join("debs").join(&name), debs.join(&name));
+        fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).expect("a package is kept");
+    }
+    let before = fs::read_dir(&debs).expect("a directory").count();
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    let nobody = format!("http://{}/debian", nobody.expect("a port is free"));
+    for (mirror, words) in [(nobody, "Could not connect"), (half_a_mirror(), "bc")] {
+        let (code, out, err) = aegis(&[
+            "kernel",
+            "build",
+            "--edition",
+            "server",
+            "--locked",
+            &lock.display().to_string(),
+            "--mirror",
+            &mirror,
+            "--security-mirror",
+            &mirror,
+            "--cache",
+            &place.path().display().to_string(),
+        ]);
+        assert!(code == Some(1) && err.contains(words) && err.contains("next:"), "{mirror}: {out}{err}");
+        assert_eq!(fs::read_dir(&debs).expect("a directory").count(), before, "{err}");
+    }
 }

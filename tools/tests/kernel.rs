@@ -61,10 +61,7 @@ fn every_broken_promise_is_named() {
     config(root.path(), "CONFIG_OVERLAY_FS=m\nCONFIG_LSM=\"apparmor\"\nCONFIG_DRM_AMDGPU=m\n");
     let (code, out, _) = run(root.path(), &["check"]);
     assert_eq!(code, Some(1));
-    assert!(
-        out.contains("CONFIG_OVERLAY_FS is m, promised is y (feature/live)"),
-        "{out}"
-    );
+    assert!(out.contains("CONFIG_OVERLAY_FS is m, promised is y (feature/live)"), "{out}");
     assert_eq!(out.lines().count(), 3);
     let (code, out, _) = run(root.path(), &["check", "--json"]);
     assert!(code == Some(1) && out.contains(r#""promises":3"#) && out.contains(r#""found":"m""#), "{out}");

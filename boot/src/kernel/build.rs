@@ -5,7 +5,7 @@
 //! later one would take for whole; what it compiled is found again by ccache.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,6 +13,7 @@ use std::{
 use aegis_core::hex::Digest;
 use aegis_editions::Spec;
 use aegis_kernel_configs::{Contract, DotConfig, contract};
+use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -102,7 +103,7 @@ pub fn build(
         let work = work.map_err(Error::io("creating a directory in", near))?;
         let job = Job { cache, workshop, order, build: work.path(), ccache: cache.directory("ccache")? };
         fs::create_dir(result).map_err(Error::io("creating", result))?;
-        job.run(result, progress)
+        job.run(result, progress).map_err(|error| or_full(error, work.path()))
     })?;
     let path = directory.join("build.json");
     let text = fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
@@ -126,6 +127,20 @@ fn alone(near: &Path) -> Result<fs::File> {
         }
     }
     Ok(file)
+}
+
+/// Less than this is a full disk: a program that fails there removes some of what it wrote.
+const FULL: u64 = 16 << 20;
+
+/// Not every program of a kernel's build says why it cannot write.
+fn or_full(error: Error, place: &Path) -> Error {
+    let left = statvfs(place).map(|system| system.blocks_available() * system.fragment_size());
+    match (&error, left) {
+        (Error::Tool { .. }, Ok(left)) if left < FULL => {
+            Error::io("compiling the kernel in", place)(io::ErrorKind::StorageFull.into())
+        }
+        _ => error,
+    }
 }
 
 fn text_of(contract: &Contract) -> String {
