@@ -12,7 +12,8 @@ pub struct Downloads {
     /// Whether clients are sent to a bucket by a signed address, which they must reach; otherwise this server passes its bytes
     /// on. Without a bucket it means nothing.
     pub redirect: bool,
-    /// Servers that have the files of free editions too.
+    /// Servers that have the files of free editions too. An empty list is not printed: `[[downloads.mirrors]]` could not follow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<Mirror>,
 }
 

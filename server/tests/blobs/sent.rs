@@ -1,8 +1,10 @@
 //! What a client gets is the same from a folder, from a bucket through this server, and from the bucket itself.
 
+use std::{io::Write, net::TcpStream};
+
 use aegis_core::edition::Edition;
 
-use crate::{Bench, How, ISO, PAID, SUMS, client::Client, content, follow, said};
+use crate::{Bench, How, ISO, PAID, SUMS, client::Client, content, follow, program::Served, said};
 
 /// Longer than what a bucket is asked for at a time.
 const LENGTH: usize = 2 * 1024 * 1024 + 12_345;
@@ -142,4 +144,36 @@ fn publishing_again_changes_nothing_and_what_was_tampered_with_is_not_taken(how:
     assert_eq!(follow(served.public, ISO, &[]).body, "an image");
     assert!(follow(served.public, SUMS, &[]).body.contains("aegis-freemium-1.0.0.iso"));
     assert_eq!(follow(served.public, "/download/server/1.0.0/aegis-server-1.0.0.iso", &[]).status, 404);
+}
+
+/// Peak of the memory of a process, bytes.
+fn peak(served: &Served) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Three clients that take nothing, while a fourth takes all.
+#[test]
+fn memory_does_not_grow_with_what_a_bucket_sends() {
+    const SIZE: usize = 32 * 1024 * 1024;
+    let bench = Bench::new(How::Passed);
+    let content = "x".repeat(SIZE);
+    assert!(bench.publish(Edition::Freemium, &content).status.success());
+    let served = bench.place.serve();
+    assert_eq!(follow(served.public, ISO, &[("Range", "bytes=0-9")]).status, 206);
+    // The peak begins anew (proc(5), clear_refs).
+    std::fs::write(format!("/proc/{}/clear_refs", served.child.id()), "5").unwrap();
+    let before = peak(&served);
+    let idle: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(served.public).unwrap();
+            write!(stream, "GET {ISO} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    assert!(follow(served.public, ISO, &[]).body == content);
+    let grown = peak(&served) - before;
+    drop(idle);
+    assert!(grown < SIZE as u64 / 2, "{grown}");
 }
