@@ -18,8 +18,8 @@ use serde_json::json;
 use crate::{
     Clock, Error, Result, api,
     audit::{Entry, Log},
-    config::{Config, Sources},
-    downloads::{self, Blobs, Catalogue, Links},
+    config::{self, Config, Sources},
+    downloads::{self, Catalogue, Links},
     maintain,
     secret::{Purpose, Secret},
     serve,
@@ -127,7 +127,7 @@ pub fn run() -> Result<u8> {
     let json = common.json;
     match verb {
         Verb::CheckConfig { defaults: true } => {
-            say!("{}", Config::default().to_string().trim_end());
+            say!("{}\n\n{}", Config::default().to_string().trim_end(), config::OPTIONAL.trim_end());
             Ok(exit::OK)
         }
         Verb::Openapi => {
@@ -160,7 +160,7 @@ pub fn run() -> Result<u8> {
 /// Lines of JSON on standard error; `RUST_LOG` chooses, `access=off` leaves the requests out.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info,object_store=warn"));
     let lines = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
     // A second call, in a test, changes nothing.
     let _ = lines.try_init();
@@ -249,7 +249,7 @@ async fn publish(config: &Config, directory: &Path, keys: &[PathBuf], json: bool
     let keys: Vec<_> = keys.iter().map(|path| read_keys(path)).collect::<Result<Vec<_>>>()?.concat();
     let clock = Clock::default();
     let store = store::open(&config.storage.database, &clock).await?;
-    let blobs = Blobs::open(&config.storage.blobs)?;
+    let blobs = config.storage.open_blobs()?;
     let files = downloads::publish(&*store, &blobs, &clock, directory, &keys).await?;
     let signer = serve::signer(config, &Secret::read(&config.storage.secret)?)?;
     let entries = files.iter().filter(|file| file.is_image()).map(|file| {
@@ -277,7 +277,7 @@ async fn publish_builds(config: &Config) -> Result<()> {
     let (Ok(keys), Ok(builds)) = (read_keys(&keys), std::fs::read_dir("target/aegis")) else { return Ok(()) };
     let clock = Clock::default();
     let store = store::open(&config.storage.database, &clock).await?;
-    let blobs = Blobs::open(&config.storage.blobs)?;
+    let blobs = config.storage.open_blobs()?;
     for build in builds.flatten().map(|entry| entry.path()).filter(|path| path.join("manifest.json").exists())
     {
         match downloads::publish(&*store, &blobs, &clock, &build, &keys).await {

@@ -3,8 +3,11 @@
 //! `AEGIS_SERVER__LISTEN__PUBLIC` and `--set listen.public=…` name the same key. A key that nobody knows is an error, and a
 //! value of the wrong type is never replaced by a default.
 
+mod downloads;
 mod mail;
 mod overlay;
+mod place;
+mod s3;
 
 use std::{
     fmt,
@@ -16,7 +19,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, engine};
+pub use downloads::{Downloads, Mirror};
 pub use mail::{Mail, Smtp};
+pub use place::Place;
+pub use s3::S3;
+
+/// What is not set by default, as comments of TOML.
+pub const OPTIONAL: &str = include_str!("config/optional.toml");
 
 /// Where the file is looked for without `--config`.
 pub const DEFAULT_FILE: &str = "/etc/aegis-server/config.toml";
@@ -36,6 +45,8 @@ pub struct Config {
     pub site: Site,
     /// Where data is.
     pub storage: Storage,
+    /// How files are sent.
+    pub downloads: Downloads,
     /// How letters go out.
     pub mail: Mail,
     /// Bounds.
@@ -105,8 +116,10 @@ impl Default for Site {
 pub struct Storage {
     /// `sqlite:PATH` or `postgres://…`. A password in it is masked wherever the configuration is printed.
     pub database: String,
-    /// The folder of files for download.
-    pub blobs: PathBuf,
+    /// Files for download: a folder, or `s3://BUCKET/PREFIX`.
+    pub blobs: Place,
+    /// Where buckets are, and who asks for them.
+    pub s3: Option<S3>,
     /// A file with 64 hexadecimal digits that keys of this server are derived from.
     pub secret: PathBuf,
 }
@@ -116,7 +129,8 @@ impl Default for Storage {
         let state = Path::new(STATE);
         Self {
             database: format!("sqlite:{}", state.join("aegis.db").display()),
-            blobs: state.join("blobs"),
+            blobs: Place::Folder(state.join("blobs")),
+            s3: None,
             secret: state.join("secret"),
         }
     }
@@ -236,6 +250,8 @@ impl Config {
     fn check(&self) -> Result<()> {
         self.watch()?;
         self.mail.check()?;
+        self.storage.check()?;
+        self.downloads.check()?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));
         }

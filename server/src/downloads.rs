@@ -3,14 +3,19 @@
 mod blobs;
 mod body;
 mod conditions;
+mod head;
 mod links;
+mod mirrors;
 mod ranges;
 mod releases;
+mod running;
 mod serve;
 
-pub use blobs::{Blob, Blobs};
+pub use blobs::{Access, Blob, Blobs, Bucket, Folder, Settings};
 pub use conditions::{Outcome, Validators, evaluate};
 pub use links::Links;
+pub use mirrors::{Mirror, Mirrors};
 pub use ranges::{Asked, Span, parse};
 pub use releases::{Catalogue, File, publish};
-pub use serve::{Counted, Downloads, Permit, Running};
+pub use running::Running;
+pub use serve::{Counted, Downloads, Permit};

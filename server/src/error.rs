@@ -38,6 +38,13 @@ pub enum Error {
         /// What it said, without values.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Object storage did not do what it should.
+    Blobs {
+        /// Present participle: `asking`, `uploading to`…
+        doing: &'static str,
+        /// What it did, without addresses and names of keys.
+        problem: String,
+    },
     /// A condition of a batch did not hold; nothing was changed. The number is that of the statement.
     Condition(usize),
     /// The database was written by a newer program, or its history is not ours.
@@ -80,6 +87,7 @@ impl fmt::Display for Error {
             Self::Config { place, problem, .. } => write!(f, "{place}: {problem}"),
             Self::Spec(_) => f.write_str("reading the specifications of the editions"),
             Self::Database { doing, .. } => write!(f, "{doing} the database"),
+            Self::Blobs { doing, problem } => write!(f, "{doing} the object storage: {problem}"),
             Self::Condition(number) => {
                 write!(f, "statement {number} of a batch met a state that it does not allow")
             }
@@ -115,6 +123,11 @@ impl Hint for Error {
             Self::Config { hint, .. } | Self::Schema { hint, .. } => hint.clone(),
             Self::Spec(source) => return source.hint(),
             Self::Database { .. } => "see that the database runs and can be reached, then try again".into(),
+            Self::Blobs { .. } => {
+                "see `storage.blobs`, `[storage.s3]` and that its key may list, get, put and abort; \
+                                   then try again"
+                    .into()
+            }
             Self::Condition(_) => "read the state again and repeat the act".into(),
             Self::Corrupt { .. } => "restore the last backup: aegis-server restore FILE".into(),
             Self::Busy(_) => "try again in a moment".into(),

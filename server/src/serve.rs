@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     Error, Result,
-    config::Config,
+    config::{Config, Place},
     engine::{self, Address, Certificates, Server},
     secret::Secret,
 };
@@ -185,7 +185,7 @@ pub fn demo(data: &Path, port: u16) -> Result<Config> {
     config.listen.watch = "127.0.0.1:0".into();
     config.site.origin = format!("http://127.0.0.1:{port}");
     config.storage.database = format!("sqlite:{}", data.join("aegis.db").display());
-    config.storage.blobs = data.join("blobs");
+    config.storage.blobs = Place::Folder(data.join("blobs"));
     config.mail.folder = data.join("mail");
     config.storage.secret = secret;
     Ok(config)

@@ -15,7 +15,7 @@ use std::{
 use aegis_core::{channel::Channel, edition::Edition};
 use aegis_server::{
     Clock,
-    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
+    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Mirrors, Permit, Running},
     engine::{self, Answer, Connection, Counts, Limits, Server},
     store::{Sqlite, Statement, Store},
 };
@@ -29,7 +29,7 @@ impl engine::Service for Site {
     fn call(&self, request: Request<Incoming>) -> Answer {
         let client = request.extensions().get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer);
         if request.uri().path().starts_with("/download/") {
-            return Answer::Now(self.0.answer(&request.into_parts().0, client));
+            return self.0.answer(&request.into_parts().0, client);
         }
         let path = request.uri().path().to_owned();
         if path == "/slow" {
@@ -70,9 +70,9 @@ fn short() -> Limits {
 async fn start(limits: Limits) -> Started {
     let directory = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&directory.path().join("db"), &Clock::default()).unwrap();
-    let blobs = Blobs::open(&directory.path().join("blobs")).unwrap();
+    let blobs = Blobs::in_folder(&directory.path().join("blobs")).unwrap();
     let content: Vec<u8> = (0..24_000_017_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let blob = blobs.add(&content[..], None).unwrap();
+    let blob = blobs.add(io::Cursor::new(&content), None).await.unwrap();
     let insert = "INSERT INTO files (edition, version, name, channel, digest, size, published_at) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
     for edition in [Edition::Freemium, Edition::Gamer] {
@@ -94,6 +94,8 @@ async fn start(limits: Limits) -> Started {
     let downloads = Downloads {
         catalogue,
         blobs,
+        redirect: true,
+        mirrors: Mirrors::default(),
         links: Links::new(&[7; 32]),
         open: vec![Edition::Freemium],
         permit: Box::new(Nobody),

@@ -1,26 +1,29 @@
-//! A folder of files that are named by their SHA-256, written once.
+//! Files that are named by their SHA-256, in a folder or in a bucket of object storage.
+//!
+//! Invariant: what has its name is whole and is its content; nothing is ever written over it.
+
+mod bucket;
+mod fault;
+mod folder;
+mod upload;
 
 use std::{
-    fs,
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, Read, Seek},
+    path::Path,
+    sync::Arc,
 };
 
 use aegis_core::hex::{Digest, Hex};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::{Error, Result};
+pub use bucket::{Access, Bucket, Settings};
+pub use folder::Folder;
 
 /// Bytes that are read at a time.
 const STEP: usize = 1024 * 1024;
 
-/// A folder of blobs: `sha256/<two digits>/<64 digits>`, and `incoming` for what is not whole yet.
-#[derive(Clone, Debug)]
-pub struct Blobs {
-    root: PathBuf,
-}
-
-/// A file of it.
+/// A file among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blob {
     /// SHA-256 of the content, which is its name.
@@ -29,145 +32,109 @@ pub struct Blob {
     pub size: u64,
 }
 
+/// Where they are.
+#[derive(Clone, Debug)]
+pub enum Blobs {
+    /// In a folder, from which the kernel sends them.
+    Folder(Folder),
+    /// In a bucket, to which clients are redirected or from which the bytes are passed on.
+    Bucket(Arc<Bucket>),
+}
+
 impl Blobs {
-    /// Opens a folder, making it when it is missing.
+    /// Those in a folder, which is made when it is missing.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(root: &Path) -> Result<Self> {
-        for directory in ["sha256", "incoming"].map(|name| root.join(name)) {
-            fs::create_dir_all(&directory).map_err(Error::io("creating", directory))?;
-        }
-        Ok(Self { root: root.to_owned() })
+    pub fn in_folder(root: &Path) -> Result<Self> {
+        Folder::open(root).map(Self::Folder)
     }
 
-    /// Takes in what `source` has. It gets its name when it is on the disk as a whole; what is there already is left as it is.
+    /// Those in a bucket. It is not asked yet, so that a server starts without it.
     ///
     /// # Errors
-    /// When it is not what is expected, or the disk is full; then nothing remains of it.
-    pub fn add(&self, source: impl Read, expected: Option<Blob>) -> Result<Blob> {
-        let incoming = self.root.join("incoming");
-        let mut part =
-            tempfile::NamedTempFile::new_in(&incoming).map_err(Error::io("creating a file in", &incoming))?;
-        let blob = copy(source, part.as_file_mut()).map_err(Error::io("writing", part.path()))?;
-        if let Some(expected) = expected.filter(|expected| *expected != blob) {
-            return Err(Error::Corrupt {
-                what: "a file that was to be taken in".into(),
-                problem: format!(
-                    "has {} bytes with SHA-256 {}, expected {} with {}",
-                    blob.size, blob.digest, expected.size, expected.digest
-                ),
-            });
-        }
-        let path = self.path(&blob.digest);
-        if path.exists() {
-            return Ok(blob);
-        }
-        let directory = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
-        let file = part.persist(&path).map_err(|error| Error::io("naming", &path)(error.error))?;
-        seal(&file)
-            .and_then(|()| fs::File::open(directory)?.sync_all())
-            .map_err(Error::io("naming", &path))?;
-        Ok(blob)
+    /// [`Error::Config`] when the settings cannot be those of a bucket.
+    pub fn in_bucket(settings: &Settings) -> Result<Self> {
+        Bucket::new(settings).map(Arc::new).map(Self::Bucket)
     }
 
-    /// Opens a blob; `None` when it is not there.
+    /// Takes in what `source` has, from its start. What is there already is left as it is.
     ///
     /// # Errors
-    /// When it is there and cannot be opened, or is not a regular file.
-    pub fn get(&self, digest: &Digest) -> Result<Option<fs::File>> {
-        let path = self.path(digest);
-        let file = match fs::File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Error::io("opening", &path))?,
-        };
-        if !file.metadata().map_err(Error::io("reading", &path))?.is_file() {
-            let what = path.display().to_string();
-            return Err(Error::Corrupt { what, problem: "is not a regular file".into() });
+    /// When it is not what is expected, or the folder or bucket does not take it; then nothing of it can be seen.
+    pub async fn add(&self, source: impl Read + Seek, expected: Option<Blob>) -> Result<Blob> {
+        match self {
+            Self::Folder(folder) => folder.add(source, expected),
+            Self::Bucket(bucket) => upload::add(bucket, source, expected).await,
         }
-        Ok(Some(file))
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.root.join("sha256").join(&name[..2]).join(&name)
+    /// Whether they can be reached.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub async fn probe(&self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.probe(),
+            Self::Bucket(bucket) => bucket.probe().await,
+        }
     }
 }
 
-/// Nobody writes to a blob again, not even its owner by mistake.
-fn seal(file: &fs::File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
+/// The place of a blob below folder or prefix.
+fn path(digest: &Digest) -> String {
+    let name = digest.to_string();
+    format!("sha256/{}/{name}", &name[..2])
 }
 
-fn copy(mut source: impl Read, to: &mut fs::File) -> io::Result<Blob> {
-    let (mut context, mut size) = (Context::new(&SHA256), 0);
-    let mut buffer = vec![0; STEP];
+/// Hands on what `source` has, and says what it was.
+fn measure(mut source: impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Blob> {
+    let (mut hash, mut buffer) = (Hash::default(), vec![0; STEP]);
     loop {
         let read = match source.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return Ok(hash.blob()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
-        context.update(&buffer[..read]);
-        to.write_all(&buffer[..read])?;
-        size += read as u64;
+        hash.update(&buffer[..read]);
+        take(&buffer[..read])?;
     }
-    to.sync_all()?;
-    let mut digest = Hex([0; 32]);
-    digest.0.copy_from_slice(context.finish().as_ref());
-    Ok(Blob { digest, size })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Digest and length of what has passed.
+struct Hash {
+    context: Context,
+    size: u64,
+}
 
-    fn names(directory: &Path) -> usize {
-        fs::read_dir(directory).unwrap().count()
+impl Default for Hash {
+    fn default() -> Self {
+        Self { context: Context::new(&SHA256), size: 0 }
+    }
+}
+
+impl Hash {
+    fn update(&mut self, bytes: &[u8]) {
+        self.context.update(bytes);
+        self.size += bytes.len() as u64;
     }
 
-    #[test]
-    fn what_comes_in_has_its_content_as_name() {
-        let root = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(root.path()).unwrap();
-        let blob = blobs.add(&b"abc"[..], None).unwrap();
-        // FIPS 180-2, appendix B.1.
-        assert_eq!(
-            blob.digest.to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-        assert_eq!(blobs.add(&b"abc"[..], Some(blob)).unwrap(), blob);
-        let mut text = String::new();
-        blobs.get(&blob.digest).unwrap().unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "abc");
-        assert!(blobs.get(&Hex([0; 32])).unwrap().is_none());
-        assert_eq!(names(&root.path().join("incoming")), 0);
+    fn blob(self) -> Blob {
+        let mut digest = Hex([0; 32]);
+        digest.0.copy_from_slice(self.context.finish().as_ref());
+        Blob { digest, size: self.size }
     }
+}
 
-    #[test]
-    fn what_is_not_what_was_expected_leaves_nothing() {
-        let root = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(root.path()).unwrap();
-        let wanted = Blob { digest: Hex([7; 32]), size: 3 };
-        assert!(matches!(blobs.add(&b"abc"[..], Some(wanted)), Err(Error::Corrupt { .. })));
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::ConnectionReset.into())
-            }
-        }
-        assert!(blobs.add((&b"abc"[..]).chain(Broken), None).is_err());
-        assert_eq!(names(&root.path().join("incoming")) + names(&root.path().join("sha256")), 0);
-    }
-
-    #[test]
-    fn a_folder_in_the_place_of_a_blob_is_not_served() {
-        let root = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(root.path()).unwrap();
-        fs::create_dir_all(blobs.path(&Hex([1; 32]))).unwrap();
-        assert!(matches!(blobs.get(&Hex([1; 32])), Err(Error::Corrupt { .. })));
+fn compare(found: Blob, expected: Option<Blob>) -> Result<()> {
+    match expected.filter(|expected| *expected != found) {
+        None => Ok(()),
+        Some(expected) => Err(Error::Corrupt {
+            what: "a file that was to be taken in".into(),
+            problem: format!(
+                "has {} bytes with SHA-256 {}, expected {} with {}",
+                found.size, found.digest, expected.size, expected.digest
+            ),
+        }),
     }
 }

@@ -1,4 +1,4 @@
-//! A body made of parts of one file and the text between them.
+//! A body made of parts of one file, on this machine or in a bucket, and the text between them.
 
 use std::{
     collections::VecDeque,
@@ -10,15 +10,30 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use aegis_core::report;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Bytes;
 use tokio::task::JoinHandle;
 
-use super::Span;
-use crate::{engine::Segments, sys};
+use super::{
+    Span,
+    blobs::{Blob, Bucket},
+};
+use crate::{Error, engine::Segments, sys};
 
 /// Bytes that are read at a time where the kernel cannot send the file by itself.
 const CHUNK: usize = 256 * 1024;
+
+/// Bytes that a bucket is asked for at a time. A body holds those that are written and those that are on their way.
+const ASKED: u64 = 1024 * 1024;
+
+/// Where the bytes are.
+pub(super) enum Source {
+    /// A file, which the kernel sends by itself where a connection has segments.
+    File(Arc<File>, Option<Arc<Segments>>),
+    /// A blob of a bucket.
+    Bucket(Arc<Bucket>, Blob),
+}
 
 /// What comes next.
 pub(super) enum Piece {
@@ -30,8 +45,7 @@ pub(super) enum Piece {
 
 /// The body.
 pub(super) struct FileBody {
-    file: Arc<File>,
-    segments: Option<Arc<Segments>>,
+    source: Source,
     pieces: VecDeque<Piece>,
     left: u64,
     pool: Arc<Pool>,
@@ -70,31 +84,67 @@ impl Pool {
 }
 
 impl FileBody {
-    /// A body; `segments` are those of a connection where the kernel sends files. `kept` lives until all was written: hyper
-    /// drops a body when it has its last bytes, which is before that.
-    pub(super) fn new(
-        file: File,
-        segments: Option<Arc<Segments>>,
-        pieces: Vec<Piece>,
-        kept: Arc<dyn Send + Sync>,
-    ) -> Self {
+    /// A body. `kept` lives until all was written: hyper drops a body when it has its last bytes, which is before that.
+    pub(super) fn new(source: Source, pieces: Vec<Piece>, kept: Arc<dyn Send + Sync>) -> Self {
         let left = pieces.iter().map(Piece::length).sum();
-        let pieces = pieces.into();
-        Self { file: Arc::new(file), segments, pieces, left, pool: Arc::default(), reading: None, kept }
+        Self { source, pieces: pieces.into(), left, pool: Arc::default(), reading: None, kept }
     }
 
-    /// The next bytes of a part: what is in memory at once, the rest by a thread that may wait for the disk.
+    /// A body from a bucket that has answered with the first bytes; `None` when it does not have the blob.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) async fn from_bucket(
+        bucket: Arc<Bucket>,
+        blob: Blob,
+        pieces: Vec<Piece>,
+        kept: Arc<dyn Send + Sync>,
+    ) -> Result<Option<Self>, Error> {
+        let mut body = Self::new(Source::Bucket(Arc::clone(&bucket), blob), pieces, kept);
+        if let Some((place, span)) = body.first_part() {
+            let asked = ahead(span);
+            let Some(bytes) = bucket.read(&blob, asked).await? else { return Ok(None) };
+            body.pieces[place] = Piece::Text(bytes);
+            if asked.last < span.last {
+                body.pieces.insert(place + 1, Piece::Part(Span { first: asked.last + 1, ..span }));
+            }
+        }
+        Ok(Some(body))
+    }
+
+    fn first_part(&self) -> Option<(usize, Span)> {
+        self.pieces.iter().enumerate().find_map(|(place, piece)| match piece {
+            Piece::Part(span) => Some((place, *span)),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The next bytes of a part.
     fn read(&mut self, span: Span) -> Poll<io::Result<Bytes>> {
+        match &self.source {
+            Source::File(file, _) => {
+                let file = Arc::clone(file);
+                self.read_file(file, span)
+            }
+            Source::Bucket(bucket, blob) => {
+                self.reading = Some(tokio::spawn(fetch(Arc::clone(bucket), *blob, ahead(span))));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What is in memory at once, the rest by a thread that may wait for the disk.
+    fn read_file(&mut self, file: Arc<File>, span: Span) -> Poll<io::Result<Bytes>> {
         let wanted = usize::try_from(span.length()).map_or(CHUNK, |length| length.min(CHUNK));
         let mut buffer = self.pool.take();
-        match sys::read_cached(&self.file, &mut buffer[..wanted], span.first) {
+        match sys::read_cached(&file, &mut buffer[..wanted], span.first) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             Ok(filled) => {
                 Poll::Ready(Ok(Bytes::from_owner(Chunk { buffer, filled, pool: Arc::clone(&self.pool) })))
             }
             // Not in memory, or a file system that cannot say: a thread asks without conditions.
             Err(_) => {
-                let (file, pool) = (Arc::clone(&self.file), Arc::clone(&self.pool));
+                let pool = Arc::clone(&self.pool);
                 self.reading = Some(tokio::task::spawn_blocking(move || {
                     let filled = file.read_at(&mut buffer[..wanted], span.first)?;
                     if filled == 0 {
@@ -113,14 +163,23 @@ impl FileBody {
         }
     }
 
+    /// Asks a bucket for what comes next while what came is written.
+    fn look_ahead(&mut self) {
+        if let (Source::Bucket(bucket, blob), Some(Piece::Part(span))) = (&self.source, self.pieces.front()) {
+            self.reading = Some(tokio::spawn(fetch(Arc::clone(bucket), *blob, ahead(*span))));
+        }
+    }
+
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(piece) = self.pieces.pop_front() else { return Poll::Ready(None) };
         let span = match piece {
             Piece::Text(text) => return Poll::Ready(Some(Ok(text))),
             Piece::Part(span) => span,
         };
-        if let (Some(segments), Ok(length)) = (&self.segments, usize::try_from(span.length())) {
-            return Poll::Ready(Some(segments.bytes(&self.file, span.first, length, Arc::clone(&self.kept))));
+        if let (Source::File(file, Some(segments)), Ok(length)) =
+            (&self.source, usize::try_from(span.length()))
+        {
+            return Poll::Ready(Some(segments.bytes(file, span.first, length, Arc::clone(&self.kept))));
         }
         let mut read = if self.reading.is_some() { Poll::Pending } else { self.read(span) };
         if let Some(reading) = &mut self.reading {
@@ -138,8 +197,35 @@ impl FileBody {
         let read = ready!(read);
         if let Ok(bytes) = &read {
             self.advance(span, bytes.len() as u64);
+            self.look_ahead();
         }
         Poll::Ready(Some(read))
+    }
+}
+
+/// So much of a part as a bucket is asked for at a time.
+fn ahead(span: Span) -> Span {
+    Span { last: span.last.min(span.first + ASKED - 1), ..span }
+}
+
+async fn fetch(bucket: Arc<Bucket>, blob: Blob, span: Span) -> io::Result<Bytes> {
+    match bucket.read(&blob, span).await {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(io::ErrorKind::NotFound.into()),
+        Err(error) => {
+            let error = report::render(&error);
+            tracing::warn!(error, "a download from object storage ends before its end");
+            Err(io::Error::other(error))
+        }
+    }
+}
+
+impl Drop for FileBody {
+    /// What is on its way from a bucket is for nobody then.
+    fn drop(&mut self) {
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
     }
 }
 
@@ -195,7 +281,8 @@ mod tests {
         ];
         let pieces =
             spans.into_iter().flat_map(|span| [Piece::Text(Bytes::from_static(b"--")), Piece::Part(span)]);
-        let body = FileBody::new(file, segments, pieces.collect(), Arc::new(()));
+        let source = Source::File(Arc::new(file), segments);
+        let body = FileBody::new(source, pieces.collect(), Arc::new(()));
         assert_eq!(body.size_hint().exact(), Some(6 + 1 + 699_995 + 1));
         let found = body.collect().await?.to_bytes().to_vec();
         let mut expected = Vec::new();

@@ -134,10 +134,11 @@ pub async fn publish(
     let published = clock.now();
     let mut files = Vec::new();
     for (name, listed) in &manifest.files {
-        files.push(take(blobs, directory, &manifest, name, Some((listed.size, listed.sha256)), published)?);
+        let expected = Some((listed.size, listed.sha256));
+        files.push(take(blobs, directory, &manifest, name, expected, published).await?);
     }
     for name in [MANIFEST, SIGNATURE, "SHA256SUMS"] {
-        files.push(take(blobs, directory, &manifest, name, None, published)?);
+        files.push(take(blobs, directory, &manifest, name, None, published).await?);
     }
     store.write(files.iter().map(row).collect()).await.map_err(|error| match error {
         Error::Condition(_) => Error::Config {
@@ -166,7 +167,7 @@ fn read_manifest(directory: &Path, keys: &[PublicKey]) -> Result<Manifest> {
     Manifest::from_verified(&bytes).map_err(|error| refused(format!("cannot be used: {error}")))
 }
 
-fn take(
+async fn take(
     blobs: &Blobs,
     directory: &Path,
     manifest: &Manifest,
@@ -185,7 +186,7 @@ fn take(
     }
     let source = fs::File::open(&path).map_err(Error::io("reading", &path))?;
     let expected = expected.map(|(size, digest)| Blob { digest, size });
-    let blob = blobs.add(source, expected).map_err(|error| match error {
+    let blob = blobs.add(source, expected).await.map_err(|error| match error {
         Error::Corrupt { problem, .. } => Error::Corrupt { what: path.display().to_string(), problem },
         other => other,
     })?;

@@ -1,13 +1,12 @@
 //! Answers for files.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
+    pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
 };
 
 use aegis_core::edition::Edition;
@@ -17,22 +16,37 @@ use axum::{
     response::IntoResponse,
 };
 use data_encoding::BASE64;
-use hyper::body::Bytes;
 
 use super::{
-    Asked, Blobs, Catalogue, File, Links, Outcome, Span, Validators,
-    body::{FileBody, Piece},
-    evaluate, parse,
+    Asked, Blobs, Bucket, Catalogue, File, Links, Mirrors, Outcome, Running, Span, Validators,
+    body::{FileBody, Piece, Source},
+    evaluate,
+    head::{
+        content_type, describe, described, disposition, insert, not_satisfiable, partial, redirect, status,
+    },
+    mirrors, parse,
+    running::Place,
 };
 use crate::{
     Clock,
-    engine::Connection,
+    engine::{Answer, Connection},
     http::{Code, Problem},
 };
 
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-/// What lies between the spans of one answer; any text that a file is unlikely to have.
-const BOUNDARY: &str = "aegis-span-6f1c0b5e9d27a348";
+/// What `Repr-Digest` was before (RFC 3230), which Metalink/HTTP asks for.
+const DIGEST: HeaderName = HeaderName::from_static("digest");
+/// Seconds after which a file that is missing may be there again.
+const MISSING: u64 = 60;
+
+/// Conditions name our tags and dates. Another server has others, and would answer that nothing changed, or join parts of
+/// two files.
+const CONDITIONS: [HeaderName; 5] = [
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+];
 
 /// Whether a person may have the files of an edition that is not free. Licenses will say it; until then signed links do.
 pub trait Permit: Send + Sync {
@@ -46,6 +60,10 @@ pub struct Downloads {
     pub catalogue: Arc<Catalogue>,
     /// Where the content is.
     pub blobs: Blobs,
+    /// Whether clients are sent to a bucket, where the content is in one; otherwise its bytes are passed on.
+    pub redirect: bool,
+    /// Who else has what everyone may download.
+    pub mirrors: Mirrors,
     /// Who signs links.
     pub links: Links,
     /// Editions that everyone may download.
@@ -62,12 +80,6 @@ pub struct Downloads {
     pub counted: Counted,
 }
 
-/// Downloads that run.
-#[derive(Debug, Default)]
-pub struct Running {
-    by_address: Mutex<HashMap<IpAddr, usize>>,
-}
-
 /// Counters of downloads.
 #[derive(Debug, Default)]
 pub struct Counted {
@@ -77,35 +89,17 @@ pub struct Counted {
     pub bytes: AtomicU64,
 }
 
-/// One place among the downloads of an address.
-struct Place {
-    running: Arc<Running>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut running = self.running.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = running.get_mut(&self.address) {
-            *taken -= 1;
-            if *taken == 0 {
-                running.remove(&self.address);
-            }
-        }
-    }
-}
-
 impl Downloads {
     /// Answers a request for a path below `/download/`.
-    pub fn answer(&self, request: &Parts, client: IpAddr) -> Response<Body> {
-        self.try_answer(request, client).unwrap_or_else(Problem::into_response)
+    pub fn answer(&self, request: &Parts, client: IpAddr) -> Answer {
+        self.try_answer(request, client).unwrap_or_else(|problem| Answer::Now(problem.into_response()))
     }
 
-    fn try_answer(&self, request: &Parts, client: IpAddr) -> Result<Response<Body>, Problem> {
+    fn try_answer(&self, request: &Parts, client: IpAddr) -> Result<Answer, Problem> {
         if request.method != Method::GET && request.method != Method::HEAD {
             let mut response = Problem::new(Code::MethodNotAllowed).into_response();
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Ok(response);
+            return Ok(Answer::Now(response));
         }
         let file = self.catalogue.at(request.uri.path()).ok_or(Problem::new(Code::NotFound))?;
         let open = self.open.contains(&file.edition);
@@ -117,13 +111,18 @@ impl Downloads {
         }
         let etag = format!("\"{}\"", file.blob.digest);
         let validators = Validators { etag, modified: file.published };
-        let mut response = match evaluate(&request.method, &request.headers, &validators) {
-            Outcome::Failed => status(StatusCode::PRECONDITION_FAILED),
-            Outcome::NotModified => status(StatusCode::NOT_MODIFIED),
+        let answer = match evaluate(&request.method, &request.headers, &validators) {
+            Outcome::Failed => Content::Here(status(StatusCode::PRECONDITION_FAILED)),
+            Outcome::NotModified => Content::Here(status(StatusCode::NOT_MODIFIED)),
             Outcome::Go { ranges } => self.content(request, &file, ranges, client)?,
         };
-        describe(response.headers_mut(), &file, &validators, open);
-        Ok(response)
+        let headers = self.description(&file, &validators, open, client);
+        Ok(match answer {
+            Content::Here(response) => Answer::Now(described(response, headers)),
+            Content::Elsewhere(asked) => Answer::Later(Box::pin(async {
+                asked.await.map_or_else(Problem::into_response, |response| described(response, headers))
+            })),
+        })
     }
 
     fn allowed(&self, file: &File, uri: &Uri, headers: &HeaderMap) -> bool {
@@ -137,7 +136,7 @@ impl Downloads {
         file: &File,
         ranges: bool,
         client: IpAddr,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Content, Problem> {
         let size = file.blob.size;
         let asked = match request.headers.get(header::RANGE).map(HeaderValue::to_str) {
             Some(Ok(value)) if ranges && request.headers.get_all(header::RANGE).iter().count() == 1 => {
@@ -145,106 +144,123 @@ impl Downloads {
             }
             _ => Asked::Whole,
         };
+        let movable = size > 0 && is_movable(request, &asked);
         let kind = content_type(&file.name);
         let (mut response, pieces) = match asked {
-            Asked::Nothing => {
-                let mut response = Problem::new(Code::BadRequest).into_response();
-                *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-                insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{size}"));
-                return Ok(response);
-            }
+            Asked::Nothing => return Ok(Content::Here(not_satisfiable(size))),
             Asked::Whole if size == 0 => (status(StatusCode::OK), Vec::new()),
             Asked::Whole => (status(StatusCode::OK), vec![Piece::Part(Span { first: 0, last: size - 1 })]),
             Asked::Spans(spans) => partial(&spans, size, kind),
         };
-        let length: u64 = pieces.iter().map(Piece::length).sum();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length(&pieces)));
         headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+        // Answered here in any case: who asks for a header wants that of the file, not that of a way to it.
         if request.method == Method::HEAD {
-            return Ok(response);
+            return Ok(Content::Here(response));
         }
-        let place = self.place(client)?;
-        let blob = self.blobs.get(&file.blob.digest).map_err(Problem::from)?;
-        let blob = blob.ok_or_else(|| {
-            tracing::error!(digest = %file.blob.digest, "a published file is missing");
-            Problem::new(Code::Unavailable).retry_after(60)
-        })?;
+        let place = self.running.place(client, self.at_a_time)?;
+        if movable && let Some(mirror) = self.mirror(request, file, client) {
+            return Ok(Content::Here(redirect(&mirror)));
+        }
+        match &self.blobs {
+            Blobs::Bucket(bucket) if movable && self.redirect => {
+                Ok(Content::Elsewhere(Box::pin(signed(Arc::clone(bucket), file.clone()))))
+            }
+            Blobs::Bucket(bucket) => {
+                self.count(length(&pieces));
+                let passed = passed(Arc::clone(bucket), file.clone(), response, pieces, place);
+                Ok(Content::Elsewhere(Box::pin(passed)))
+            }
+            Blobs::Folder(folder) => {
+                let found = folder.get(&file.blob.digest).map_err(Problem::from)?;
+                let found = found.ok_or_else(|| missing(file))?;
+                self.count(length(&pieces));
+                let connection = request.extensions.get::<Connection>();
+                let segments = connection.and_then(|connection| connection.segments.clone());
+                let source = Source::File(Arc::new(found), segments);
+                *response.body_mut() = Body::new(FileBody::new(source, pieces, Arc::new(place)));
+                Ok(Content::Here(response))
+            }
+        }
+    }
+
+    /// Where a mirror has a file that everyone may download, unless our own bytes are asked for.
+    fn mirror(&self, request: &Parts, file: &File, client: IpAddr) -> Option<String> {
+        let ours = request.uri.query() == Some(mirrors::OURS);
+        if ours || !self.open.contains(&file.edition) {
+            return None;
+        }
+        self.mirrors.choose(client, &file.blob.digest).map(|mirror| mirror.address(&file.path()))
+    }
+
+    /// Headers that every answer about a file has.
+    fn description(&self, file: &File, validators: &Validators, open: bool, client: IpAddr) -> HeaderMap {
+        let mut headers = describe(file, validators, open);
+        if open && !self.mirrors.0.is_empty() {
+            let digest = BASE64.encode(&file.blob.digest.0);
+            insert(&mut headers, DIGEST, &format!("SHA-256={digest}"));
+            let chosen = self.mirrors.choose(client, &file.blob.digest);
+            for link in self.mirrors.links(&file.path(), chosen) {
+                if let Ok(link) = HeaderValue::from_str(&link) {
+                    headers.append(header::LINK, link);
+                }
+            }
+        }
+        headers
+    }
+
+    fn count(&self, bytes: u64) {
         self.counted.answers.fetch_add(1, Ordering::Relaxed);
-        self.counted.bytes.fetch_add(length, Ordering::Relaxed);
-        let segments =
-            request.extensions.get::<Connection>().and_then(|connection| connection.segments.clone());
-        *response.body_mut() = Body::new(FileBody::new(blob, segments, pieces, Arc::new(place)));
-        Ok(response)
-    }
-
-    fn place(&self, address: IpAddr) -> Result<Place, Problem> {
-        let mut running = self.running.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = running.entry(address).or_default();
-        if *taken >= self.at_a_time {
-            let why = format!("{} downloads run for this address already", self.at_a_time);
-            return Err(Problem::new(Code::RateLimited).because(why).retry_after(30));
-        }
-        *taken += 1;
-        Ok(Place { running: Arc::clone(&self.running), address })
+        self.counted.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
-fn partial(spans: &[Span], size: u64, kind: &'static str) -> (Response<Body>, Vec<Piece>) {
-    let mut response = status(StatusCode::PARTIAL_CONTENT);
-    if let [span] = spans {
-        insert(response.headers_mut(), header::CONTENT_RANGE, &content_range(*span, size));
-        return (response, vec![Piece::Part(*span)]);
+/// What is sent for a file.
+enum Content {
+    Here(Response<Body>),
+    /// A bucket is asked first.
+    Elsewhere(Pin<Box<dyn Future<Output = Result<Response<Body>, Problem>> + Send>>),
+}
+
+/// Whether another server, which knows none of our tags and dates and sends one span at a time, answers with the same bytes.
+fn is_movable(request: &Parts, asked: &Asked) -> bool {
+    let conditional = CONDITIONS.iter().any(|name| request.headers.contains_key(name));
+    let simple = match asked {
+        Asked::Whole => !request.headers.contains_key(header::RANGE),
+        Asked::Spans(spans) => spans.len() == 1,
+        Asked::Nothing => false,
+    };
+    simple && !conditional
+}
+
+/// Sends a client to a bucket that has the file.
+async fn signed(bucket: Arc<Bucket>, file: File) -> Result<Response<Body>, Problem> {
+    if !bucket.has(&file.blob).await? {
+        return Err(missing(&file));
     }
-    let kinds = format!("multipart/byteranges; boundary={BOUNDARY}");
-    insert(response.headers_mut(), header::CONTENT_TYPE, &kinds);
-    let mut pieces = Vec::with_capacity(2 * spans.len() + 1);
-    for span in spans {
-        let range = content_range(*span, size);
-        let head = format!("\r\n--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Range: {range}\r\n\r\n");
-        pieces.extend([Piece::Text(Bytes::from(head)), Piece::Part(*span)]);
-    }
-    pieces.push(Piece::Text(Bytes::from(format!("\r\n--{BOUNDARY}--\r\n"))));
-    (response, pieces)
+    let link = bucket.link(&file.blob, &disposition(&file.name), content_type(&file.name)).await?;
+    Ok(redirect(&link))
 }
 
-fn content_range(span: Span, size: u64) -> String {
-    format!("bytes {}-{}/{size}", span.first, span.last)
+/// Sends what a bucket has, as if it were here.
+async fn passed(
+    bucket: Arc<Bucket>,
+    file: File,
+    mut response: Response<Body>,
+    pieces: Vec<Piece>,
+    place: Place,
+) -> Result<Response<Body>, Problem> {
+    let body = FileBody::from_bucket(bucket, file.blob, pieces, Arc::new(place)).await?;
+    *response.body_mut() = Body::new(body.ok_or_else(|| missing(&file))?);
+    Ok(response)
 }
 
-/// Headers that every answer about a file has.
-fn describe(headers: &mut HeaderMap, file: &File, validators: &Validators, open: bool) {
-    insert(headers, header::ETAG, &validators.etag);
-    let published = u64::try_from(validators.modified).unwrap_or_default();
-    let published = SystemTime::UNIX_EPOCH + Duration::from_secs(published);
-    insert(headers, header::LAST_MODIFIED, &httpdate::fmt_http_date(published));
-    insert(headers, REPR_DIGEST, &format!("sha-256=:{}:", BASE64.encode(&file.blob.digest.0)));
-    insert(headers, header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{}\"", file.name));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // The address has version and name, and what was published is never replaced.
-    let cache = if open { "public, max-age=31536000, immutable" } else { "private, no-store" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+fn length(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(Piece::length).sum()
 }
 
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.') {
-        Some((_, "iso")) => "application/vnd.efi.iso",
-        Some((_, "json")) => "application/json",
-        _ if name == "SHA256SUMS" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
-}
-
-fn status(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-/// Inserts a value that is made of printable ASCII.
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
+fn missing(file: &File) -> Problem {
+    tracing::error!(digest = %file.blob.digest, "a published file is missing");
+    Problem::new(Code::Unavailable).retry_after(MISSING)
 }

@@ -170,7 +170,7 @@ impl Problem {
 fn tell(error: &Error) {
     let kind = match error {
         Error::Busy(what) => what,
-        Error::Database { doing, .. } => doing,
+        Error::Database { doing, .. } | Error::Blobs { doing, .. } => doing,
         _ => {
             tracing::error!(error = aegis_core::report::render(error), "a request failed");
             return;
@@ -215,7 +215,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let code = match error {
             Error::Condition(_) => Code::Conflict,
-            Error::Busy(_) | Error::Database { .. } => Code::Unavailable,
+            Error::Busy(_) | Error::Database { .. } | Error::Blobs { .. } => Code::Unavailable,
             _ => Code::Internal,
         };
         tell(&error);

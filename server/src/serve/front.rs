@@ -86,21 +86,6 @@ impl Front {
         Arc::clone(&self.downloads.catalogue)
     }
 
-    /// Counts and logs an answer that no handler gave, and hands it on.
-    fn told(&self, asked: Asked, response: Response<Body>) -> Answer {
-        let bytes = length(&response).filter(|_| asked.method != Method::HEAD).unwrap_or_default();
-        watch::record(
-            &self.metrics,
-            asked.route,
-            &asked.method,
-            response.status(),
-            asked.began,
-            bytes,
-            asked.client,
-        );
-        Answer::Now(response)
-    }
-
     fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -141,6 +126,15 @@ struct Asked {
     client: IpAddr,
 }
 
+impl Asked {
+    /// Counts and logs an answer that no handler gave, and hands it on.
+    fn told(self, metrics: &Arc<Metrics>, response: Response<Body>) -> Response<Body> {
+        let bytes = length(&response).filter(|_| self.method != Method::HEAD).unwrap_or_default();
+        watch::record(metrics, self.route, &self.method, response.status(), self.began, bytes, self.client);
+        response
+    }
+}
+
 fn length(response: &Response<Body>) -> Option<u64> {
     response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -159,20 +153,33 @@ impl Service for Front {
         if request.uri().path().starts_with("/download/") {
             let asked = asked(DOWNLOAD, &request);
             let request = request.into_parts().0;
-            let answer = self.downloads.answer(&request, client);
             // A person who follows a link sees a page; a program that downloads reads the problem.
             let is_person = request.headers.get(header::ACCEPT).is_some_and(asks_for_html);
-            return self.told(asked, if is_person { self.site().in_frame(answer) } else { answer });
+            let framed = is_person.then(|| self.site());
+            let metrics = Arc::clone(&self.metrics);
+            let told = move |answer| {
+                asked.told(
+                    &metrics,
+                    match framed {
+                        Some(site) => site.in_frame(answer),
+                        None => answer,
+                    },
+                )
+            };
+            return match self.downloads.answer(&request, client) {
+                Answer::Now(answer) => Answer::Now(told(answer)),
+                Answer::Later(answer) => Answer::Later(Box::pin(async move { told(answer.await) })),
+            };
         }
         let site = self.site();
         if let Some(response) = site.serve(request.method(), request.uri(), request.headers()) {
             if response.status() == StatusCode::OK && is_page(&response) {
                 self.visits.count(client, request.headers());
             }
-            return self.told(asked(PAGE, &request), response);
+            return Answer::Now(asked(PAGE, &request).told(&self.metrics, response));
         }
         if let Some(response) = self.memo.answer(&request) {
-            return self.told(asked(CONSTANT, &request), response);
+            return Answer::Now(asked(CONSTANT, &request).told(&self.metrics, response));
         }
         request.extensions_mut().insert(Peer(client));
         request.extensions_mut().insert(Client(client));
@@ -195,6 +202,7 @@ fn build(told: &Told, specs: &[Spec], downloads: &Downloads) -> Result<Site> {
         specs: specs.to_vec(),
         registry: Registry::load().map_err(Error::Spec)?,
         releases: releases.collect(),
+        mirrors: downloads.mirrors.hosts(),
         origin: told.origin.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operator: Operator {

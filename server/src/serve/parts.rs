@@ -1,10 +1,6 @@
 //! Everything that is served, made from a configuration before a socket is open.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use aegis_core::edition::Edition;
 use aegis_editions::Spec;
@@ -21,7 +17,7 @@ use crate::{
     api::{self, Api, Idempotency},
     audit::{Entry, Log, Signer},
     config::{Bounds, Config},
-    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Permit, Running},
+    downloads::{Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
     limits::{self, By, Guard, Limiter, Rule},
     mail::{Courier, Folder, Post},
@@ -67,7 +63,7 @@ impl Parts {
         let api = Arc::new(Api::new(Arc::clone(&store), clock.clone(), Vec::new())?);
         let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
         let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
-        let published = Arc::clone(&downloads.catalogue);
+        let (published, blobs) = (Arc::clone(&downloads.catalogue), downloads.blobs.clone());
         let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
         let rules = rules(&config.limits);
         let pages = accounts::router(Arc::clone(&accounts), frame).merge(status);
@@ -84,14 +80,9 @@ impl Parts {
         let front = Arc::new(front);
         releases::tell(&front.catalogue(), &api);
         deliver(config, &store, &clock)?;
-        let data = config.storage.blobs.clone();
-        let readiness = Arc::new(Readiness::new(
-            Arc::clone(&store),
-            Arc::clone(&log),
-            clock.clone(),
-            data,
-            Arc::clone(&metrics),
-        ));
+        let (data, told) = (config.storage.folder(), Arc::clone(&metrics));
+        let readiness = Readiness::new(Arc::clone(&store), Arc::clone(&log), clock.clone(), data, told);
+        let readiness = Arc::new(readiness.with_blobs(blobs));
         let watch = watch::health(Arc::clone(&readiness)).merge(watch::exposition(metrics, visits));
         let watch = Arc::new(Routed(watch));
         let idempotency = Idempotency::new(Arc::clone(&store), clock.clone());
@@ -161,7 +152,9 @@ async fn downloads(
     let specs = Spec::all().map_err(Error::Spec)?;
     let downloads = Downloads {
         catalogue,
-        blobs: Blobs::open(&config.storage.blobs)?,
+        blobs: config.storage.open_blobs()?,
+        redirect: config.downloads.redirect,
+        mirrors: config.downloads.mirrors()?,
         links: Links::new(&secret.key(Purpose::Links)?),
         open: specs.iter().filter(|spec| spec.price.is_free()).map(|spec| spec.id).collect(),
         permit: Box::new(LinksAlone),
@@ -195,5 +188,5 @@ impl Permit for LinksAlone {
 
 /// Where a copy of the database is put before its schema changes.
 pub(crate) fn copies(config: &Config) -> PathBuf {
-    config.storage.blobs.parent().unwrap_or(Path::new(".")).to_owned()
+    config.storage.folder()
 }

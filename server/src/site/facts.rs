@@ -14,6 +14,8 @@ pub struct Facts {
     pub registry: Registry,
     /// What can be downloaded; may be empty.
     pub releases: Vec<Release>,
+    /// Hosts of mirrors that send the files of free editions; may be empty.
+    pub mirrors: Vec<String>,
     /// Scheme, host and port at which the site is reached, such as `https://aegis-os.example`; no slash at the end.
     pub origin: String,
     /// Version of the product that the pages describe.

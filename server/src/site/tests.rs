@@ -19,6 +19,7 @@ fn facts() -> Facts {
         specs: Spec::all().unwrap(),
         registry: Registry::load().unwrap(),
         releases: Vec::new(),
+        mirrors: Vec::new(),
         origin: "https://aegis-os.example".into(),
         version: "0.1.0".into(),
         operator: Operator {

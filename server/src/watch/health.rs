@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use aegis_core::report;
 use axum::{
     Json, Router,
     extract::State,
@@ -24,10 +25,11 @@ use super::Metrics;
 use crate::{
     Clock,
     audit::Log,
+    downloads::Blobs,
     store::{Statement, Store},
 };
 
-/// How long the database may take to write.
+/// How long the database may take to write, and a bucket to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Seconds that clocks of several machines may differ.
 const DRIFT: i64 = 5;
@@ -40,6 +42,7 @@ pub struct Readiness {
     log: Arc<Log<dyn Store>>,
     clock: Clock,
     directory: PathBuf,
+    blobs: Option<Blobs>,
     metrics: Arc<Metrics>,
     draining: AtomicBool,
     /// What was found, and at which second; asked again in another one.
@@ -54,6 +57,8 @@ struct Report {
     database: bool,
     /// More than 5 % is free.
     disk: bool,
+    /// The folder or bucket of files for download can be read.
+    blobs: bool,
     /// The clock is not before the latest entry of the audit log.
     clock: bool,
     /// The service was not told to end.
@@ -70,7 +75,13 @@ impl Readiness {
         metrics: Arc<Metrics>,
     ) -> Self {
         let (draining, last) = (AtomicBool::new(false), Mutex::new(None));
-        Self { store, log, clock, directory, metrics, draining, last }
+        Self { store, log, clock, directory, blobs: None, metrics, draining, last }
+    }
+
+    /// Asks these files for download too.
+    #[must_use]
+    pub fn with_blobs(self, blobs: Blobs) -> Self {
+        Self { blobs: Some(blobs), ..self }
     }
 
     /// Says from now on that the service is not ready, so that nothing new is sent while it ends.
@@ -103,8 +114,21 @@ impl Readiness {
             // That the log cannot be read says nothing of the clock; the database has failed too.
             _ => true,
         };
-        let disk = self.has_room();
-        Report { ready: database && disk && clock, database, disk, clock, serving: true }
+        let (disk, blobs) = (self.has_room(), self.has_blobs().await);
+        let ready = database && disk && clock && blobs;
+        Report { ready, database, disk, blobs, clock, serving: true }
+    }
+
+    async fn has_blobs(&self) -> bool {
+        let Some(blobs) = &self.blobs else { return true };
+        match tokio::time::timeout(PATIENCE, blobs.probe()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(error = report::render(&error), "files for download cannot be read");
+                false
+            }
+            Err(_elapsed) => false,
+        }
     }
 
     async fn probe(&self, now: i64) -> crate::Result<()> {
@@ -183,6 +207,7 @@ mod tests {
         let good = |name| !wrong.contains(&name);
         let value = json!({
             "ready": wrong.is_empty(), "database": good("database"), "disk": good("disk"),
+            "blobs": good("blobs"),
             "clock": good("clock"), "serving": good("serving"),
         });
         (status, value)
@@ -217,6 +242,19 @@ mod tests {
         assert_eq!(bench.ask("/readyz").await, report(503, &["disk"]));
         assert!(!enough(0, 100) && !enough(5, 100) && enough(6, 100));
         assert!(enough(0, 0) && enough(u64::MAX, u64::MAX));
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_files_that_is_gone_is_a_fault() {
+        let bench = bench(None);
+        let folder = bench.directory.path().join("blobs");
+        let blobs = Blobs::in_folder(&folder).unwrap();
+        let readiness = Arc::into_inner(bench.readiness).unwrap().with_blobs(blobs);
+        let bench = Bench { readiness: Arc::new(readiness), ..bench };
+        assert_eq!(bench.ask("/readyz").await, report(200, &[]));
+        std::fs::remove_dir_all(&folder).unwrap();
+        bench.clock.advance(1);
+        assert_eq!(bench.ask("/readyz").await, report(503, &["blobs"]));
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ use std::{
 pub(crate) struct Client {
     pub(crate) at: SocketAddr,
     pub(crate) from: String,
+    /// What it calls the server.
+    pub(crate) host: String,
     cookies: BTreeMap<String, String>,
 }
 
@@ -36,7 +38,7 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(at: SocketAddr, from: &str) -> Self {
-        Self { at, from: from.into(), cookies: BTreeMap::new() }
+        Self { at, from: from.into(), host: "localhost".into(), cookies: BTreeMap::new() }
     }
 
     /// The same client, which comes to another socket.
@@ -56,8 +58,9 @@ impl Client {
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: {}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Forwarded-For: {}\r\n\
              Cookie: {}\r\nContent-Length: {}\r\n",
+            self.host,
             self.from,
             cookies.join("; "),
             body.len()
@@ -68,7 +71,7 @@ impl Client {
         stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
         let mut all = Vec::new();
         stream.read_to_end(&mut all)?;
-        let answer = parse(&all).ok_or_else(|| Error::other("the answer was cut"))?;
+        let answer = parse(&all, method == "HEAD").ok_or_else(|| Error::other("the answer was cut"))?;
         for (_, line) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
             if line.contains("Max-Age=0") {
@@ -137,7 +140,7 @@ fn link_to(mail: &Path, email: &str) -> String {
     }
 }
 
-fn parse(all: &[u8]) -> Option<Answer> {
+fn parse(all: &[u8], head_only: bool) -> Option<Answer> {
     let end = all.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&all[..end]).ok()?;
     let mut lines = head.lines();
@@ -148,7 +151,7 @@ fn parse(all: &[u8]) -> Option<Answer> {
         .collect();
     let body = &all[end + 4..];
     let said = headers.iter().find(|(name, _)| name == "content-length");
-    let whole = said.is_none_or(|(_, length)| length.parse() == Ok(body.len()));
+    let whole = head_only || said.is_none_or(|(_, length)| length.parse() == Ok(body.len()));
     whole.then(|| Answer { status, headers, body: String::from_utf8_lossy(body).into_owned() })
 }
 
