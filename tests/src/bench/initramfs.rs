@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::{
     Bench,
     measure::median,
-    medium::{self, Boot, Medium},
+    medium::{self, Boot, Medium, Root},
     peers::PEERS,
     report,
 };
@@ -42,8 +42,9 @@ impl Candidate {
 
 /// Measures and reports.
 pub fn measure(bench: &Bench) -> Result<String, Error> {
-    let medium = Medium::make(bench)?;
-    let mut candidates = vec![Candidate::new("Aegis OS".to_owned(), &medium.initramfs, &medium.parameters)?];
+    let medium = Medium::make(bench, &Root { program: "marker.rs", tree: None })?;
+    let ours = medium.initramfs(bench, &bench.kernel)?;
+    let mut candidates = vec![Candidate::new("Aegis OS".to_owned(), &ours, &medium.parameters)?];
     let mut versions = Vec::new();
     for peer in &PEERS {
         let made = peer.prepare(bench)?;
@@ -57,7 +58,8 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     }
     for round in 1..=ROUNDS {
         for candidate in candidates.iter_mut().filter(|candidate| candidate.booted) {
-            let boot = medium.boot(bench, "initramfs", &candidate.archive, &candidate.parameters)?;
+            let (archive, parameters) = (&candidate.archive, &candidate.parameters);
+            let boot = medium.boot(bench, "initramfs", &bench.kernel, archive, parameters)?;
             eprintln!("{round}/{ROUNDS} {}: {:.2} s", candidate.name, boot.root - boot.init);
             candidate.boots.push(boot);
         }

@@ -1,5 +1,8 @@
 //! Kernel configurations: the check of all editions against `merge_config.sh`, `olddefconfig` and a comparison by shell; and
-//! what an edition's own kernel saves, where one was built.
+//! what an edition's own kernel saves and how soon it wakes a thread, where one was built.
+
+mod latency;
+mod own;
 
 use std::{fs, path::Path, process::Command};
 
@@ -58,6 +61,8 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     let mut text = String::from("## Kernel configurations\n\n");
     text.push_str(&speed(bench, &workshop, &work)?);
     text.push_str(&losses(bench, &workshop, &work)?);
+    text.push_str(&own::measure(bench)?);
+    text.push_str(&latency::measure(bench)?);
     Ok(text)
 }
 

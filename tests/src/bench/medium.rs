@@ -1,4 +1,4 @@
-//! The medium of the initramfs benchmark: one small root image at the place where each initramfs looks for it.
+//! The media of the benchmarks that boot: one small root image at the place where each initramfs looks for it.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,14 @@ use std::{
 
 use aegis_boot::{
     image, initramfs,
+    kernel::Kernel,
     keys::{self, Signer},
     programs, release,
 };
 use aegis_core::{
     channel::Channel,
     hex::Hex,
-    key::KeyRole,
+    key::{KeyRole, PublicKey},
     manifest::{ImageKind, Manifest, path},
     version::Version,
 };
@@ -34,13 +35,20 @@ const LABEL: &str = "AEGISBENCH";
 /// Where the peers look for the image.
 const PLACES: [&str; 2] = ["live/filesystem.squashfs", "LiveOS/squashfs.img"];
 
-/// A medium that every initramfs of the comparison boots.
+/// A medium that every kernel and initramfs of a comparison boots.
 pub struct Medium {
     iso: PathBuf,
-    /// Our archive, with the key that signed the medium.
-    pub initramfs: PathBuf,
+    ring: [PublicKey; 1],
     /// What our archive needs on the command line.
     pub parameters: String,
+}
+
+/// What is in the image that is booted.
+pub struct Root<'a> {
+    /// Its first program, a file below `tests/src/bench`, which `rustc` alone makes.
+    pub program: &'a str,
+    /// Files that lie in it beside the program.
+    pub tree: Option<&'a Path>,
 }
 
 /// When a boot reached its two ends, in seconds since the kernel's start.
@@ -53,15 +61,15 @@ pub struct Boot {
 }
 
 impl Medium {
-    /// Makes image, key, manifest, ISO and our initramfs.
-    pub fn make(bench: &Bench) -> Result<Self, Error> {
+    /// Makes image, key, manifest and ISO.
+    pub fn make(bench: &Bench, contents: &Root<'_>) -> Result<Self, Error> {
         let directory = bench.empty("medium")?;
         let tree = directory.join("tree");
         for name in ["aegis", "live", "LiveOS"] {
             create(&tree.join(name))?;
         }
         let root = tree.join(path::IMAGE);
-        squash(bench, &directory, &root)?;
+        squash(bench, &directory, contents, &root)?;
         for place in PLACES {
             let copy = tree.join(place);
             fs::copy(&root, &copy).map_err(Error::io("create", copy))?;
@@ -90,15 +98,42 @@ impl Medium {
         let iso = directory.join("medium.iso");
         crate::iso::make(&tree, LABEL, &iso, &[])?;
         let ring = [signer.public().clone()];
-        let init = programs::path(&bench.binaries, programs::INIT);
-        let (archive, _) = initramfs::make(&bench.cache, &bench.tools, &bench.kernel, &init, &ring, None)?;
-        Ok(Self { iso, initramfs: archive, parameters: format!("aegis.medium={}", manifest.id) })
+        Ok(Self { iso, ring, parameters: format!("aegis.medium={}", manifest.id) })
     }
 
-    /// Boots the medium once with an initramfs.
-    pub fn boot(&self, bench: &Bench, name: &str, archive: &Path, parameters: &str) -> Result<Boot, Error> {
+    /// Our archive for a kernel, with the key that signed the medium.
+    pub fn initramfs(&self, bench: &Bench, kernel: &Kernel) -> Result<PathBuf, Error> {
+        let init = programs::path(&bench.binaries, programs::INIT);
+        Ok(initramfs::make(&bench.cache, &bench.tools, kernel, &init, &self.ring, None)?.0)
+    }
+
+    /// Boots the medium once with a kernel and an initramfs.
+    pub fn boot(
+        &self,
+        bench: &Bench,
+        name: &str,
+        kernel: &Kernel,
+        archive: &Path,
+        parameters: &str,
+    ) -> Result<Boot, Error> {
+        let line = self.run(bench, name, (kernel, archive), parameters)?;
+        let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        match times[..] {
+            [init, root] => Ok(Boot { init: init / 1e6, root: root / 1e6 }),
+            _ => Err(Error::Format { what: format!("the boot of {name}"), problem: line }),
+        }
+    }
+
+    /// What the program in the image says between `BENCH` and `END`.
+    pub fn run(
+        &self,
+        bench: &Bench,
+        name: &str,
+        (kernel, archive): (&Kernel, &Path),
+        parameters: &str,
+    ) -> Result<String, Error> {
         let directory = TempDir::new_in(&bench.work).map_err(Error::io("create", &bench.work))?;
-        for (from, to) in [(bench.kernel.image(), "vmlinuz"), (archive.to_path_buf(), "initrd.img")] {
+        for (from, to) in [(kernel.image(), "vmlinuz"), (archive.to_path_buf(), "initrd.img")] {
             fs::copy(&from, directory.path().join(to)).map_err(Error::io("copy", &from))?;
         }
         // An emulator that a busy host starves fails the kernel's check of its timer.
@@ -112,26 +147,29 @@ impl Medium {
         vm.serial.expect("BENCH ", patience(600))?;
         let line = vm.serial.expect(" END", patience(10))?;
         vm.cut_power()?;
-        let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        match times[..] {
-            [init, root] => Ok(Boot { init: init / 1e6, root: root / 1e6 }),
-            _ => Err(Error::Format { what: format!("the boot of {name}"), problem: line }),
-        }
+        Ok(line)
     }
 }
 
-/// A root file system with the marker program as its init, and what the peers ask of a root.
-fn squash(bench: &Bench, directory: &Path, image: &Path) -> Result<(), Error> {
+/// A root file system with a program as its init, and what the peers ask of a root.
+fn squash(bench: &Bench, directory: &Path, contents: &Root<'_>, image: &Path) -> Result<(), Error> {
     let root = directory.join("root");
+    if let Some(tree) = contents.tree {
+        let mut copy = Command::new("cp");
+        measure::run("cp", copy.args(["--archive", "--no-target-directory"]).arg(tree).arg(&root))?;
+    }
     for name in ["dev", "proc", "sys", "run", "tmp", "etc", "var", "usr/bin", "usr/sbin", "usr/lib"] {
         create(&root.join(name))?;
     }
     for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
         let link = root.join(link);
+        if link.is_symlink() {
+            continue;
+        }
         std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", link))?;
     }
     write(&root.join("usr/lib/os-release"), b"ID=aegis-bench\nNAME=\"Aegis OS benchmark\"\n")?;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench/marker.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench").join(contents.program);
     let mut rustc = Command::new("rustc");
     rustc.args([
         "--edition",

@@ -111,8 +111,8 @@ impl Peer {
     }
 }
 
-/// The sources of this machine for the release that the product is built from.
-fn source_list() -> Result<String, Error> {
+/// The sources of this machine, as apt reads them, for the release that the product is built from.
+pub fn source_list() -> Result<String, Error> {
     let mut text = String::new();
     for source in sources::detect(None, None)? {
         let suites: &[&str] = match source.archive {
