@@ -1,17 +1,4 @@
 //! The kernel's command line.
 #![no_main]
 
-use aegis_core::cmdline::BootParams;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let text = String::from_utf8_lossy(bytes);
-    match BootParams::parse(&text) {
-        Ok((params, unknown)) => {
-            let words: Vec<_> = text.split_ascii_whitespace().collect();
-            assert!(unknown.iter().all(|word| word.starts_with("aegis.") && words.contains(&word.as_str())));
-            assert_eq!(BootParams::parse(&params.to_string()), Ok((params, Vec::new())));
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| aegis_fuzz::cmdline::run(bytes));

@@ -1,7 +1,23 @@
-//! What the fuzz targets share: the key ring of the test vectors, and a way past signatures that cannot be guessed.
+//! What the fuzz targets do with an input, a module each; and what these share: the key ring of the test vectors, and a way
+//! past signatures that cannot be guessed.
 
 pub mod disk;
 mod table_disk;
+
+pub mod answers;
+pub mod bmap;
+pub mod cmdline;
+pub mod gpt;
+pub mod license;
+pub mod license_key;
+pub mod machine;
+pub mod manifest;
+pub mod mbr;
+pub mod ranges;
+pub mod revocations;
+pub mod sums;
+pub mod superblocks;
+pub mod uevents;
 
 use std::{collections::HashSet, convert::Infallible, sync::LazyLock};
 
