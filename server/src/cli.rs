@@ -24,6 +24,7 @@ use crate::{
     secret::{Purpose, Secret},
     serve,
     store::{self, Store},
+    watch::LogFilter,
 };
 
 /// Prints a line for a person or program. A reader that closed the pipe has what it wanted.
@@ -60,7 +61,7 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Serves until it is ended by SIGTERM; SIGHUP reads certificates and files again
+    /// Serves until it is ended by SIGTERM; SIGHUP reads the configuration again
     Serve,
     /// Shows the whole site on this machine, with data in a folder of its own
     Demo {
@@ -123,7 +124,7 @@ enum Verb {
 /// What the verb meets.
 pub fn run() -> Result<u8> {
     let Cli { common, verb } = Cli::parse();
-    log();
+    let log = LogFilter::start();
     let json = common.json;
     match verb {
         Verb::CheckConfig { defaults: true } => {
@@ -142,7 +143,7 @@ pub fn run() -> Result<u8> {
             let config = serve::demo(&data, port)?;
             block_on(async {
                 publish_builds(&config).await?;
-                serve::run(config, Some(DEMO_OWNER), announce).await
+                serve::run(|| Ok(config.clone()), Some(DEMO_OWNER), &log, announce).await
             })
         }
         verb => {
@@ -151,24 +152,17 @@ pub fn run() -> Result<u8> {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             };
             let environment = environment.filter_map(text).collect();
-            let config = Config::read(&Sources { file: common.config, environment, flags: common.set })?;
-            configured(verb, config, json)
+            let sources = Sources { file: common.config, environment, flags: common.set };
+            if matches!(verb, Verb::Serve) {
+                return block_on(serve::run(|| Config::read(&sources), None, &log, announce));
+            }
+            configured(verb, Config::read(&sources)?, json)
         }
     }
 }
 
-/// Lines of JSON on standard error; `RUST_LOG` chooses, `access=off` leaves the requests out.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
-    // A second call, in a test, changes nothing.
-    let _ = lines.try_init();
-}
-
 fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
     match verb {
-        Verb::Serve => block_on(serve::run(config, None, announce)),
         Verb::CheckConfig { .. } => {
             say!("{}", config.to_string().trim_end());
             Ok(exit::OK)
@@ -201,7 +195,7 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
         }
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
         // Done before the configuration is read.
-        Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
+        Verb::Serve | Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
     }
 }
 
@@ -239,6 +233,9 @@ fn announce(started: &serve::Started) {
     }
     if let Some(address) = started.watch {
         say!("health and metrics: http://{address}");
+    }
+    for address in &started.redirect {
+        say!("sending on from http://{address}");
     }
     if let Some((address, password)) = &started.owner {
         say!("sign in at /account as {address}, once, with the password {password}");

@@ -3,6 +3,7 @@
 //! `AEGIS_SERVER__LISTEN__PUBLIC` and `--set listen.public=…` name the same key. A key that nobody knows is an error, and a
 //! value of the wrong type is never replaced by a default.
 
+mod following;
 mod mail;
 mod overlay;
 
@@ -15,7 +16,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, engine};
+use crate::{Error, Result, engine, limits::address::Network, watch::LogFilter};
 pub use mail::{Mail, Smtp};
 
 /// Where the file is looked for without `--config`.
@@ -40,6 +41,8 @@ pub struct Config {
     pub mail: Mail,
     /// Bounds.
     pub limits: Bounds,
+    /// The log on standard error.
+    pub log: Log,
 }
 
 /// Sockets.
@@ -48,6 +51,11 @@ pub struct Config {
 pub struct Listen {
     /// For everyone: addresses with ports, or `systemd:NAME`.
     pub public: Vec<String>,
+    /// For plain HTTP, as `public`: every request is sent on to the same path of `site.origin`, which must be `https`.
+    pub redirect: Vec<String>,
+    /// The folder from which `redirect` answers ACME's challenges (`.well-known/acme-challenge/TOKEN`), so that
+    /// certificates can be renewed; what ACME clients call webroot.
+    pub acme_webroot: Option<PathBuf>,
     /// For health and metrics; never reachable from outside. Empty: nowhere.
     pub watch: String,
     /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
@@ -58,6 +66,8 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             public: vec!["127.0.0.1:8080".into()],
+            redirect: Vec::new(),
+            acme_webroot: None,
             watch: "127.0.0.1:9180".into(),
             trusted_proxies: Vec::new(),
         }
@@ -72,6 +82,13 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// Seconds for which browsers ask for TLS alone after they were here (RFC 6797); 0 ends that.
+    #[serde(default = "year")]
+    pub hsts_seconds: u64,
+}
+
+const fn year() -> u64 {
+    365 * 24 * 3600
 }
 
 /// What the site says of itself.
@@ -189,6 +206,20 @@ impl Bounds {
     }
 }
 
+/// The log on standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Which lines: a level, and levels by target, such as `info,access=off`. The variable `RUST_LOG` outranks it.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".into() }
+    }
+}
+
 /// What a configuration is made from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -206,9 +237,13 @@ impl Config {
     /// # Errors
     /// Names file, variable or flag, and the key.
     pub fn read(sources: &Sources) -> Result<Self> {
-        let config: Self = overlay::read(sources)?;
-        config.check()?;
-        Ok(config)
+        let (place, config): (_, Self) = overlay::read(sources)?;
+        match config.check() {
+            Err(Error::Config { place: key, problem, hint }) => {
+                Err(Error::Config { place: format!("{place}: {key}"), problem, hint })
+            }
+            checked => checked.map(|()| config),
+        }
     }
 
     /// What the public sockets are.
@@ -216,8 +251,15 @@ impl Config {
     /// # Errors
     /// When one cannot be read.
     pub fn public(&self) -> Result<Vec<engine::Address>> {
-        let read = |text: &String| text.parse().map_err(|problem| wrong("listen.public", problem));
-        self.listen.public.iter().map(read).collect()
+        sockets("listen.public", &self.listen.public)
+    }
+
+    /// What the sockets for plain HTTP beside TLS are.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn redirect(&self) -> Result<Vec<engine::Address>> {
+        sockets("listen.redirect", &self.listen.redirect)
     }
 
     /// The socket for health and metrics.
@@ -233,9 +275,25 @@ impl Config {
         address.map(Some).map_err(|problem| wrong("listen.watch", problem))
     }
 
+    /// The networks of proxies.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn proxies(&self) -> Result<Vec<Network>> {
+        let read = |text: &String| {
+            text.parse().map_err(|_wrong| {
+                let problem = format!("`{text}` is no address and no network, such as 10.0.0.0/8");
+                wrong("listen.trusted_proxies", problem)
+            })
+        };
+        self.listen.trusted_proxies.iter().map(read).collect()
+    }
+
     fn check(&self) -> Result<()> {
         self.watch()?;
+        self.proxies()?;
         self.mail.check()?;
+        LogFilter::check(&self.log.filter).map_err(|problem| wrong("log.filter", problem))?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));
         }
@@ -246,6 +304,13 @@ impl Config {
                 "site.origin",
                 format!("`{origin}` is not a scheme, a host and perhaps a port"),
             ));
+        }
+        if !self.redirect()?.is_empty() && !origin.starts_with("https://") {
+            let problem = format!("would lead to `{origin}` (site.origin), which is not https");
+            return Err(wrong("listen.redirect", problem));
+        }
+        if self.listen.acme_webroot.is_some() && self.listen.redirect.is_empty() {
+            return Err(wrong("listen.acme_webroot", "is read for listen.redirect, which is empty".into()));
         }
         let bounds = &self.limits;
         let nothing = [
@@ -288,6 +353,10 @@ pub fn masked(url: &str) -> String {
         Some(format!("{scheme}://{name}:***@{host}"))
     });
     parts.unwrap_or_else(|| url.to_owned())
+}
+
+fn sockets(key: &str, texts: &[String]) -> Result<Vec<engine::Address>> {
+    texts.iter().map(|text| text.parse().map_err(|problem| wrong(key, problem))).collect()
 }
 
 fn wrong(key: &str, problem: String) -> Error {

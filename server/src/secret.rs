@@ -40,6 +40,7 @@ impl Purpose {
 }
 
 /// 32 random bytes.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
 
 impl fmt::Debug for Secret {

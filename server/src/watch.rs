@@ -7,12 +7,14 @@
 //! limits and handlers. Metrics and readiness belong on a listener of their own.
 
 mod health;
+mod log;
 mod metrics;
 mod observe;
 mod timed;
 mod visits;
 
 pub use health::{Readiness, health};
+pub use log::LogFilter;
 pub use metrics::{Connection, Metrics, exposition};
 pub(crate) use observe::record;
 pub use observe::{observe, truncated};

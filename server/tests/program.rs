@@ -1,8 +1,14 @@
 //! The program as an operator meets it: publishing, serving, signals, backup and restore, mistakes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "program/logged.rs"]
+mod logged;
 #[path = "support/program.rs"]
 mod program;
+#[path = "program/redirect.rs"]
+mod redirect;
+#[path = "program/reload.rs"]
+mod reload;
 
 use std::{
     collections::BTreeMap,

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -54,8 +54,8 @@ pub struct Downloads {
     pub permit: Box<dyn Permit>,
     /// The time.
     pub clock: Clock,
-    /// Downloads of one address at a time.
-    pub at_a_time: usize,
+    /// Downloads of one address at a time; it may change while they run.
+    pub at_a_time: AtomicUsize,
     /// Downloads that run, by address.
     pub running: Arc<Running>,
     /// Bytes that answers promised, and how many answers.
@@ -179,10 +179,11 @@ impl Downloads {
     }
 
     fn place(&self, address: IpAddr) -> Result<Place, Problem> {
+        let most = self.at_a_time.load(Ordering::Relaxed);
         let mut running = self.running.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = running.entry(address).or_default();
-        if *taken >= self.at_a_time {
-            let why = format!("{} downloads run for this address already", self.at_a_time);
+        if *taken >= most {
+            let why = format!("{most} downloads run for this address already");
             return Err(Problem::new(Code::RateLimited).because(why).retry_after(30));
         }
         *taken += 1;

@@ -17,16 +17,12 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// A certificate chain with its key, read from files.
 pub struct Certificates {
     chain: PathBuf,
-    key: PathBuf,
     current: RwLock<Arc<ServerConfig>>,
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates")
-            .field("chain", &self.chain)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        f.debug_struct("Certificates").field("chain", &self.chain).finish_non_exhaustive()
     }
 }
 
@@ -37,17 +33,12 @@ impl Certificates {
     /// When one cannot be read, or the key does not belong to the certificate.
     pub fn read(chain: &Path, key: &Path) -> Result<Self> {
         let current = RwLock::new(Arc::new(settings(chain, key)?));
-        Ok(Self { chain: chain.to_owned(), key: key.to_owned(), current })
+        Ok(Self { chain: chain.to_owned(), current })
     }
 
-    /// Reads both files again; connections from now on use them.
-    ///
-    /// # Errors
-    /// As [`Certificates::read`]; then the former ones stay in use.
-    pub fn reload(&self) -> Result<()> {
-        let read = Arc::new(settings(&self.chain, &self.key)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = read;
-        Ok(())
+    /// Takes others, which were read from the same files or from other ones; connections from now on use them.
+    pub fn replace(&self, by: &Self) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = by.current();
     }
 
     pub(super) fn current(&self) -> Arc<ServerConfig> {
