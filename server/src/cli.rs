@@ -1,5 +1,6 @@
 //! The command line.
 
+mod account;
 mod audit;
 
 use std::{
@@ -106,6 +107,9 @@ enum Verb {
         #[arg(long)]
         defaults: bool,
     },
+    /// Helps a person with an account, beside a running server
+    #[command(subcommand)]
+    Account(account::Verb),
     /// Checks the audit log, and copies it for others to check
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -193,6 +197,7 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
             })?;
             done(json, "restored", &from)
         }
+        Verb::Account(verb) => block_on(account::run(verb, &config, json)),
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
         // Done before the configuration is read.
         Verb::Serve | Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),

@@ -3,6 +3,8 @@
 
 #[path = "accounts/factor.rs"]
 mod factor;
+#[path = "accounts/operator.rs"]
+mod operator;
 #[path = "accounts/pages.rs"]
 mod pages;
 #[path = "accounts/passwords.rs"]

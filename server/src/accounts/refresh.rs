@@ -46,7 +46,7 @@ impl Accounts {
         };
         let (family, refresh, now) = (random::<16>()?, Secret::random()?, self.clock.now());
         let sql = "INSERT INTO refresh_families (id, account, created_at, expires_at) \
-            SELECT $1, id, $2, $3 FROM accounts WHERE id = $4 AND password = $5";
+            SELECT $1, id, $2, $3 FROM accounts WHERE id = $4 AND password = $5 AND disabled_at IS NULL";
         let values = [
             family.into(),
             now.into(),
@@ -152,7 +152,7 @@ impl Accounts {
         let family = AccountId::from_hex(&claims.fam).ok_or(Denied::SignedOut)?;
         let query = "SELECT 1, 1, 1, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
             FROM refresh_families f JOIN accounts a ON a.id = f.account \
-            WHERE f.id = $1 AND f.account = $2 AND f.ended_at IS NULL AND f.expires_at > $3";
+            WHERE f.id = $1 AND f.account = $2 AND f.ended_at IS NULL AND f.expires_at > $3 AND a.disabled_at IS NULL";
         let values = [family.0.into(), account.0.into(), now.into()];
         let rows = self.store.read(Statement::new(query, values)).await?;
         Ok(identity_of(rows.first().ok_or(Denied::SignedOut)?, true)?)
