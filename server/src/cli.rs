@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod secret;
 
 use std::{
     io::Write as _,
@@ -115,10 +116,14 @@ enum Verb {
     Audit(audit::Verb),
     /// Prints the description of the API (OpenAPI 3.1)
     Openapi,
-    /// Makes the secret that keys of this server are derived from
+    /// Makes the secret that keys of this server are derived from, or rotates it
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Secret {
+        #[command(subcommand)]
+        verb: Option<secret::Verb>,
         /// The new file
-        file: PathBuf,
+        #[arg(required = true)]
+        file: Option<PathBuf>,
     },
 }
 
@@ -139,7 +144,7 @@ pub fn run() -> Result<u8> {
             say!("{}", api::openapi().trim_end());
             Ok(exit::OK)
         }
-        Verb::Secret { file } => {
+        Verb::Secret { verb: None, file: Some(file) } => {
             Secret::generate(&file)?;
             done(json, "secret", &file)
         }
@@ -199,6 +204,7 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
         }
         Verb::Account(verb) => block_on(account::run(verb, &config, json)),
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
+        Verb::Secret { verb: Some(verb), .. } => block_on(secret::run(&verb, &config, json)),
         // Done before the configuration is read.
         Verb::Serve | Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
     }
@@ -305,7 +311,7 @@ async fn link(config: &Config, path: &str, hours: i64, json: bool) -> Result<u8>
         });
     }
     let secret = Secret::read(&config.storage.secret)?;
-    let signed = Links::new(&secret.key(Purpose::Links)?).sign(path, clock.now() + hours * 3600);
+    let signed = Links::new(&secret.key(Purpose::Links, clock.now())?).sign(path, clock.now() + hours * 3600);
     let link = format!("{}{signed}", config.site.origin);
     if json {
         say!("{}", json!({ "link": link }));

@@ -83,6 +83,10 @@ pub async fn run(
     };
     // Before anybody is told: a signal that nobody waits for would end the process as a crash does.
     let signals = Signals::listen()?;
+    if certificates.is_some() {
+        let kernel = engine::kernel_offers_tls();
+        tracing::info!(in_use = "user space", offered_by_kernel = kernel, "TLS");
+    }
     announce(&Started { scheme, public, redirect: redirected, watch, owner });
     notify(&[NotifyState::Ready]);
     parts.note("server.start").await?;

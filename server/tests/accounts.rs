@@ -13,6 +13,8 @@ mod passwords;
 mod record;
 #[path = "accounts/registration.rs"]
 mod registration;
+#[path = "accounts/rotation.rs"]
+mod rotation;
 #[path = "support/postgres.rs"]
 mod server;
 #[path = "accounts/sessions.rs"]

@@ -14,6 +14,8 @@ mod program;
 mod redirect;
 #[path = "program/reload.rs"]
 mod reload;
+#[path = "program/rotation.rs"]
+mod rotation;
 
 use std::{
     collections::BTreeMap,

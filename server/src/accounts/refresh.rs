@@ -146,8 +146,10 @@ impl Accounts {
     pub async fn bearer(&self, token: &str) -> Result<Identity, Denied> {
         let now = self.clock.now();
         let origin = &self.settings.origin;
-        let claims =
-            jwt::verify(&self.keys.tokens, token, origin, &audience(origin), now).ok_or(Denied::SignedOut)?;
+        let audience = audience(origin);
+        let mut claims =
+            self.keys.taken().filter_map(|keys| jwt::verify(&keys.tokens, token, origin, &audience, now));
+        let claims = claims.next().ok_or(Denied::SignedOut)?;
         let account = AccountId::from_hex(&claims.sub).ok_or(Denied::SignedOut)?;
         let family = AccountId::from_hex(&claims.fam).ok_or(Denied::SignedOut)?;
         let query = "SELECT 1, 1, 1, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
@@ -170,7 +172,7 @@ impl Accounts {
             exp: now + ACCESS,
             jti: data_encoding::HEXLOWER.encode(&random::<16>()?),
         };
-        let access = jwt::sign(&self.keys.tokens, &claims).map_err(|error| Error::Io {
+        let access = jwt::sign(&self.keys.current().tokens, &claims).map_err(|error| Error::Io {
             doing: "writing",
             what: "an access token".into(),
             source: error.into(),

@@ -6,7 +6,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use nix::{
+    errno::Errno,
+    sys::socket::{setsockopt, sockopt},
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use socket2::{Domain, Socket, Type};
 use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
 
 use crate::{Error, Result};
@@ -46,6 +51,15 @@ impl Certificates {
     }
 }
 
+/// Whether the kernel could encrypt by itself (`tls(7)` as an upper layer of TCP). It is only looked for: TLS is done in
+/// user space, and files under it are read in chunks.
+///
+/// A socket that is not connected cannot be given the layer, which is another refusal than that there is none.
+pub fn kernel_offers_tls() -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None);
+    socket.is_ok_and(|socket| setsockopt(&socket, sockopt::TcpUlp::default(), b"tls") == Err(Errno::ENOTCONN))
+}
+
 fn settings(chain: &Path, key: &Path) -> Result<ServerConfig> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect);
     let certificates = certificates.map_err(|error| wrong(chain, error))?;
@@ -64,5 +78,18 @@ fn wrong(path: &Path, error: impl fmt::Display) -> Error {
         place: path.display().to_string(),
         problem: format!("cannot be used for TLS: {error}"),
         hint: "give a certificate chain and its private key, each as PEM, that belong together".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_offers_is_what_it_lists() {
+        // First, since asking may load the module.
+        let found = kernel_offers_tls();
+        let listed = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
+        assert_eq!(found, listed.split_whitespace().any(|name| name == "tls"), "{listed}");
     }
 }

@@ -59,7 +59,8 @@ impl Parts {
         let secret = Secret::read(&config.storage.secret)?;
         let log = Arc::new(Log::new(Arc::clone(&store), signer(config, &secret)?));
         let accounts = Arc::new(accounts(config, &secret, &store, &clock, &log)?);
-        let pepper = secret.key(Purpose::Limits)?;
+        // The same in all processes, also while a rotation waits.
+        let pepper = secret.first_key(Purpose::Limits)?;
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
         let api = Arc::new(Api::new(Arc::clone(&store), clock.clone(), Vec::new())?);
@@ -135,18 +136,20 @@ pub(crate) fn accounts(
     clock: &Clock,
     log: &Arc<Log<dyn Store>>,
 ) -> Result<Accounts> {
-    let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
+    let key = secret.key(Purpose::Forms, clock.now())?;
+    let mut settings = accounts::Settings::new(config.site.origin.clone(), key);
+    settings.secrets = secret.keys(Purpose::Forms)?;
     Ok(Accounts::new(Arc::clone(store), clock.clone(), settings)?.with_log(Arc::clone(log)))
 }
 
-/// The key of checkpoints, whose name is that of the site.
+/// The key of checkpoints, whose name is that of the site; a rotation of the secret leaves it as it is.
 pub(crate) fn signer(config: &Config, secret: &Secret) -> Result<Signer> {
     // An Ed25519 key in PKCS#8, version 1 (RFC 8410, section 7): all of it but the seed is the same for every key.
     const HEAD: [u8; 16] =
         [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let origin = &config.site.origin;
     let name = origin.rsplit_once("//").map_or(origin.as_str(), |(_, host)| host);
-    Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.key(Purpose::Audit)?].concat())
+    Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.first_key(Purpose::Audit)?].concat())
 }
 
 async fn downloads(
@@ -161,7 +164,7 @@ async fn downloads(
     let downloads = Downloads {
         catalogue,
         blobs: Blobs::open(&config.storage.blobs)?,
-        links: Links::new(&secret.key(Purpose::Links)?),
+        links: Links::new(&secret.key(Purpose::Links, clock.now())?).with(&secret.keys(Purpose::Links)?),
         open: specs.iter().filter(|spec| spec.price.is_free()).map(|spec| spec.id).collect(),
         permit: Box::new(LinksAlone),
         clock: clock.clone(),
