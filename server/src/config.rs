@@ -43,6 +43,8 @@ pub struct Config {
     pub limits: Bounds,
     /// The log on standard error.
     pub log: Log,
+    /// Traces.
+    pub otel: Otel,
 }
 
 /// Sockets.
@@ -220,6 +222,34 @@ impl Default for Log {
     }
 }
 
+/// Traces of requests for OpenTelemetry; only in a program that was built with the feature `otel`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otel {
+    /// A collector that takes OTLP over plain HTTP, on this machine or a network of one's own: `http://127.0.0.1:4318`.
+    pub endpoint: Option<String>,
+}
+
+impl Otel {
+    fn check(&self) -> Result<()> {
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let host = endpoint.strip_prefix("http://");
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+            return Err(wrong("otel.endpoint", format!("`{endpoint}` is not http://HOST:PORT")));
+        }
+        if cfg!(not(feature = "otel")) {
+            let hint = "leave it out, or build with: cargo build --release -p aegis-server --features otel";
+            let problem = "is set, and this program was built without the feature `otel`";
+            return Err(Error::Config {
+                place: "otel.endpoint".into(),
+                problem: problem.into(),
+                hint: hint.into(),
+            });
+        }
+        Ok(())
+    }
+}
+
 /// What a configuration is made from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -293,6 +323,7 @@ impl Config {
         self.watch()?;
         self.proxies()?;
         self.mail.check()?;
+        self.otel.check()?;
         LogFilter::check(&self.log.filter).map_err(|problem| wrong("log.filter", problem))?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));

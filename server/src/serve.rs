@@ -21,6 +21,8 @@ use aegis_core::report::{self, exit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[cfg(feature = "otel")]
+use crate::watch::Traces;
 use crate::{
     Error, Result,
     config::Config,
@@ -69,6 +71,8 @@ pub async fn run(
     let config = read()?;
     log.set(&config.log.filter);
     let parts = Parts::make(&config).await?;
+    #[cfg(feature = "otel")]
+    let traces = config.otel.endpoint.as_deref().map(Traces::start).transpose()?;
     let certificates = match &config.tls {
         Some(tls) => Some(Arc::new(Certificates::read(&tls.certificate, &tls.key)?)),
         None => None,
@@ -101,6 +105,10 @@ pub async fn run(
     // The log may be unreachable in the moment of an end, which is no reason not to end.
     if let Err(error) = parts.note("server.end").await {
         tracing::warn!(error = report::render(&error), "the end is not in the audit log");
+    }
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.end().await;
     }
     tracing::info!(cut, "ended");
     Ok(exit::OK)

@@ -10,6 +10,8 @@ mod health;
 mod log;
 mod metrics;
 mod observe;
+#[cfg(feature = "otel")]
+mod otel;
 mod timed;
 mod visits;
 
@@ -18,5 +20,7 @@ pub use log::LogFilter;
 pub use metrics::{Connection, Metrics, exposition};
 pub(crate) use observe::record;
 pub use observe::{observe, truncated};
+#[cfg(feature = "otel")]
+pub(crate) use otel::Traces;
 pub use timed::Timed;
 pub use visits::{Visits, count_visits};

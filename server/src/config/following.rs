@@ -14,6 +14,7 @@ impl Config {
         keep("storage.database", &self.storage.database, &mut wanted.storage.database, &mut kept);
         keep("storage.blobs", &self.storage.blobs, &mut wanted.storage.blobs, &mut kept);
         keep("storage.secret", &self.storage.secret, &mut wanted.storage.secret, &mut kept);
+        keep("otel.endpoint", &self.otel.endpoint, &mut wanted.otel.endpoint, &mut kept);
         // Paths of certificates can change; whether a socket speaks TLS cannot.
         if self.tls.is_some() != wanted.tls.is_some() {
             keep("tls", &self.tls, &mut wanted.tls, &mut kept);
@@ -51,6 +52,7 @@ mod tests {
         wanted.storage.database = "sqlite:x".into();
         wanted.storage.blobs = "x".into();
         wanted.storage.secret = "x".into();
+        wanted.otel.endpoint = Some("x".into());
         wanted.tls = tls("a");
         wanted.limits.connections = 7;
         wanted.log.filter = "warn".into();
@@ -66,6 +68,7 @@ mod tests {
                 "storage.database",
                 "storage.blobs",
                 "storage.secret",
+                "otel.endpoint",
                 "tls"
             ]
         );

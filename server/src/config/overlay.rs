@@ -139,6 +139,9 @@ mod tests {
             ("", &[], &["listen.acme_webroot=/x"], "listen.redirect, which is empty"),
             ("", &[], &["listen.trusted_proxies=[\"10.0.0.0/33\"]"], "10.0.0.0/33"),
             ("", &[], &["log.filter=access=loud"], "log.filter"),
+            ("", &[], &["otel.endpoint=https://a.example"], "is not http://HOST:PORT"),
+            #[cfg(not(feature = "otel"))]
+            ("", &[], &["otel.endpoint=http://127.0.0.1:4318"], "without the feature `otel`"),
         ] {
             let error = read_with(text, variables, flags).unwrap_err();
             assert!(error.to_string().contains(words), "{words}: {error}");
