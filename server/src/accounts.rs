@@ -14,6 +14,7 @@ mod jwt;
 mod keys;
 mod letters;
 mod login;
+mod operator;
 mod password;
 mod record;
 mod refresh;
@@ -25,15 +26,16 @@ mod web;
 
 use std::{fmt, sync::Arc};
 
-use crate::{Clock, Error, Result, store::Statement, store::Store};
+use crate::{Clock, Error, Result, secret::Dated, store::Statement, store::Store};
 use hashing::Hasher;
-use keys::Keys;
+use keys::Keyring;
 
 pub use address::Address;
 pub use denied::Denied;
 pub use factor::Enrolment;
 pub use identity::{AccountId, Gate, Identity, Role};
 pub use login::{Login, Visitor};
+pub use operator::{Act, Overview};
 pub use refresh::Tokens;
 pub use secret::Secret;
 pub use sessions::{SessionEntry, Started};
@@ -45,8 +47,9 @@ pub struct Settings {
     /// Where the site is, as `https://host` or `http://host:port`, without a slash at the end. Links in letters begin
     /// with it, never with what a request says.
     pub origin: String,
-    /// From which all keys are derived; 32 random bytes that are kept outside the database, the same in all processes.
-    pub secret: [u8; 32],
+    /// From which all keys are derived; 32 random bytes that are kept outside the database, the same in all processes. The
+    /// newest first.
+    pub secrets: Vec<Dated>,
     /// A session that nobody uses ends after this time.
     pub idle: i64,
     /// A session ends after this time in any case.
@@ -63,7 +66,7 @@ impl Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             origin: origin.into(),
-            secret,
+            secrets: vec![Dated::always(secret)],
             idle: 24 * 3600,
             absolute: 30 * 24 * 3600,
             // Half of the machine stays free for downloads when everybody signs in at once.
@@ -84,7 +87,7 @@ pub struct Accounts {
     store: Arc<dyn Store>,
     clock: Clock,
     settings: Settings,
-    keys: Keys,
+    keys: Keyring,
     hasher: Hasher,
     record: Option<record::Record>,
 }
@@ -96,7 +99,7 @@ impl Accounts {
     /// [`Error::Config`] for an origin that is not one.
     pub fn new(store: Arc<dyn Store>, clock: Clock, settings: Settings) -> Result<Self> {
         check_origin(&settings.origin)?;
-        let keys = Keys::derived_from(&settings.secret)?;
+        let keys = Keyring::of(&settings.secrets, clock.clone())?;
         let hasher = Hasher::new(settings.hashing, settings.waiting)?;
         Ok(Self { store, clock, settings, keys, hasher, record: None })
     }

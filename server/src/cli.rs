@@ -1,6 +1,8 @@
 //! The command line.
 
+mod account;
 mod audit;
+mod secret;
 
 use std::{
     io::Write as _,
@@ -24,6 +26,7 @@ use crate::{
     secret::{Purpose, Secret},
     serve,
     store::{self, Store},
+    watch::LogFilter,
 };
 
 /// Prints a line for a person or program. A reader that closed the pipe has what it wanted.
@@ -60,7 +63,7 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Serves until it is ended by SIGTERM; SIGHUP reads certificates and files again
+    /// Serves until it is ended by SIGTERM; SIGHUP reads the configuration again
     Serve,
     /// Shows the whole site on this machine, with data in a folder of its own
     Demo {
@@ -105,15 +108,22 @@ enum Verb {
         #[arg(long)]
         defaults: bool,
     },
+    /// Helps a person with an account, beside a running server
+    #[command(subcommand)]
+    Account(account::Verb),
     /// Checks the audit log, and copies it for others to check
     #[command(subcommand)]
     Audit(audit::Verb),
     /// Prints the description of the API (OpenAPI 3.1)
     Openapi,
-    /// Makes the secret that keys of this server are derived from
+    /// Makes the secret that keys of this server are derived from, or rotates it
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Secret {
+        #[command(subcommand)]
+        verb: Option<secret::Verb>,
         /// The new file
-        file: PathBuf,
+        #[arg(required = true)]
+        file: Option<PathBuf>,
     },
 }
 
@@ -123,7 +133,7 @@ enum Verb {
 /// What the verb meets.
 pub fn run() -> Result<u8> {
     let Cli { common, verb } = Cli::parse();
-    log();
+    let log = LogFilter::start();
     let json = common.json;
     match verb {
         Verb::CheckConfig { defaults: true } => {
@@ -134,7 +144,7 @@ pub fn run() -> Result<u8> {
             say!("{}", api::openapi().trim_end());
             Ok(exit::OK)
         }
-        Verb::Secret { file } => {
+        Verb::Secret { verb: None, file: Some(file) } => {
             Secret::generate(&file)?;
             done(json, "secret", &file)
         }
@@ -142,7 +152,7 @@ pub fn run() -> Result<u8> {
             let config = serve::demo(&data, port)?;
             block_on(async {
                 publish_builds(&config).await?;
-                serve::run(config, Some(DEMO_OWNER), announce).await
+                serve::run(|| Ok(config.clone()), Some(DEMO_OWNER), &log, announce).await
             })
         }
         verb => {
@@ -151,24 +161,17 @@ pub fn run() -> Result<u8> {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             };
             let environment = environment.filter_map(text).collect();
-            let config = Config::read(&Sources { file: common.config, environment, flags: common.set })?;
-            configured(verb, config, json)
+            let sources = Sources { file: common.config, environment, flags: common.set };
+            if matches!(verb, Verb::Serve) {
+                return block_on(serve::run(|| Config::read(&sources), None, &log, announce));
+            }
+            configured(verb, Config::read(&sources)?, json)
         }
     }
 }
 
-/// Lines of JSON on standard error; `RUST_LOG` chooses, `access=off` leaves the requests out.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("info,object_store=warn"));
-    let lines = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
-    // A second call, in a test, changes nothing.
-    let _ = lines.try_init();
-}
-
 fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
     match verb {
-        Verb::Serve => block_on(serve::run(config, None, announce)),
         Verb::CheckConfig { .. } => {
             say!("{}", config.to_string().trim_end());
             Ok(exit::OK)
@@ -199,9 +202,11 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
             })?;
             done(json, "restored", &from)
         }
+        Verb::Account(verb) => block_on(account::run(verb, &config, json)),
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
+        Verb::Secret { verb: Some(verb), .. } => block_on(secret::run(&verb, &config, json)),
         // Done before the configuration is read.
-        Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
+        Verb::Serve | Verb::Demo { .. } | Verb::Openapi | Verb::Secret { .. } => Ok(exit::OK),
     }
 }
 
@@ -239,6 +244,9 @@ fn announce(started: &serve::Started) {
     }
     if let Some(address) = started.watch {
         say!("health and metrics: http://{address}");
+    }
+    for address in &started.redirect {
+        say!("sending on from http://{address}");
     }
     if let Some((address, password)) = &started.owner {
         say!("sign in at /account as {address}, once, with the password {password}");
@@ -303,7 +311,7 @@ async fn link(config: &Config, path: &str, hours: i64, json: bool) -> Result<u8>
         });
     }
     let secret = Secret::read(&config.storage.secret)?;
-    let signed = Links::new(&secret.key(Purpose::Links)?).sign(path, clock.now() + hours * 3600);
+    let signed = Links::new(&secret.key(Purpose::Links, clock.now())?).sign(path, clock.now() + hours * 3600);
     let link = format!("{}{signed}", config.site.origin);
     if json {
         say!("{}", json!({ "link": link }));

@@ -4,6 +4,7 @@
 //! value of the wrong type is never replaced by a default.
 
 mod downloads;
+mod following;
 mod mail;
 mod overlay;
 mod place;
@@ -18,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, engine};
+use crate::{Error, Result, engine, limits::address::Network, watch::LogFilter};
 pub use downloads::{Downloads, Mirror};
 pub use mail::{Mail, Smtp};
 pub use place::Place;
@@ -51,6 +52,10 @@ pub struct Config {
     pub mail: Mail,
     /// Bounds.
     pub limits: Bounds,
+    /// The log on standard error.
+    pub log: Log,
+    /// Traces.
+    pub otel: Otel,
 }
 
 /// Sockets.
@@ -59,6 +64,11 @@ pub struct Config {
 pub struct Listen {
     /// For everyone: addresses with ports, or `systemd:NAME`.
     pub public: Vec<String>,
+    /// For plain HTTP, as `public`: every request is sent on to the same path of `site.origin`, which must be `https`.
+    pub redirect: Vec<String>,
+    /// The folder from which `redirect` answers ACME's challenges (`.well-known/acme-challenge/TOKEN`), so that
+    /// certificates can be renewed; what ACME clients call webroot.
+    pub acme_webroot: Option<PathBuf>,
     /// For health and metrics; never reachable from outside. Empty: nowhere.
     pub watch: String,
     /// Networks of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
@@ -69,6 +79,8 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             public: vec!["127.0.0.1:8080".into()],
+            redirect: Vec::new(),
+            acme_webroot: None,
             watch: "127.0.0.1:9180".into(),
             trusted_proxies: Vec::new(),
         }
@@ -83,6 +95,13 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// Seconds for which browsers ask for TLS alone after they were here (RFC 6797); 0 ends that.
+    #[serde(default = "year")]
+    pub hsts_seconds: u64,
+}
+
+const fn year() -> u64 {
+    365 * 24 * 3600
 }
 
 /// What the site says of itself.
@@ -203,6 +222,48 @@ impl Bounds {
     }
 }
 
+/// The log on standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Which lines: a level, and levels by target, such as `info,access=off`. The variable `RUST_LOG` outranks it.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info,object_store=warn".into() }
+    }
+}
+
+/// Traces of requests for OpenTelemetry; only in a program that was built with the feature `otel`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otel {
+    /// A collector that takes OTLP over plain HTTP, on this machine or a network of one's own: `http://127.0.0.1:4318`.
+    pub endpoint: Option<String>,
+}
+
+impl Otel {
+    fn check(&self) -> Result<()> {
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let host = endpoint.strip_prefix("http://");
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+            return Err(wrong("otel.endpoint", format!("`{endpoint}` is not http://HOST:PORT")));
+        }
+        if cfg!(not(feature = "otel")) {
+            let hint = "leave it out, or build with: cargo build --release -p aegis-server --features otel";
+            let problem = "is set, and this program was built without the feature `otel`";
+            return Err(Error::Config {
+                place: "otel.endpoint".into(),
+                problem: problem.into(),
+                hint: hint.into(),
+            });
+        }
+        Ok(())
+    }
+}
+
 /// What a configuration is made from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -220,9 +281,13 @@ impl Config {
     /// # Errors
     /// Names file, variable or flag, and the key.
     pub fn read(sources: &Sources) -> Result<Self> {
-        let config: Self = overlay::read(sources)?;
-        config.check()?;
-        Ok(config)
+        let (place, config): (_, Self) = overlay::read(sources)?;
+        match config.check() {
+            Err(Error::Config { place: key, problem, hint }) => {
+                Err(Error::Config { place: format!("{place}: {key}"), problem, hint })
+            }
+            checked => checked.map(|()| config),
+        }
     }
 
     /// What the public sockets are.
@@ -230,8 +295,15 @@ impl Config {
     /// # Errors
     /// When one cannot be read.
     pub fn public(&self) -> Result<Vec<engine::Address>> {
-        let read = |text: &String| text.parse().map_err(|problem| wrong("listen.public", problem));
-        self.listen.public.iter().map(read).collect()
+        sockets("listen.public", &self.listen.public)
+    }
+
+    /// What the sockets for plain HTTP beside TLS are.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn redirect(&self) -> Result<Vec<engine::Address>> {
+        sockets("listen.redirect", &self.listen.redirect)
     }
 
     /// The socket for health and metrics.
@@ -247,11 +319,28 @@ impl Config {
         address.map(Some).map_err(|problem| wrong("listen.watch", problem))
     }
 
+    /// The networks of proxies.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn proxies(&self) -> Result<Vec<Network>> {
+        let read = |text: &String| {
+            text.parse().map_err(|_wrong| {
+                let problem = format!("`{text}` is no address and no network, such as 10.0.0.0/8");
+                wrong("listen.trusted_proxies", problem)
+            })
+        };
+        self.listen.trusted_proxies.iter().map(read).collect()
+    }
+
     fn check(&self) -> Result<()> {
         self.watch()?;
+        self.proxies()?;
         self.mail.check()?;
         self.storage.check()?;
         self.downloads.check()?;
+        self.otel.check()?;
+        LogFilter::check(&self.log.filter).map_err(|problem| wrong("log.filter", problem))?;
         if self.public()?.is_empty() {
             return Err(wrong("listen.public", "is empty".into()));
         }
@@ -262,6 +351,13 @@ impl Config {
                 "site.origin",
                 format!("`{origin}` is not a scheme, a host and perhaps a port"),
             ));
+        }
+        if !self.redirect()?.is_empty() && !origin.starts_with("https://") {
+            let problem = format!("would lead to `{origin}` (site.origin), which is not https");
+            return Err(wrong("listen.redirect", problem));
+        }
+        if self.listen.acme_webroot.is_some() && self.listen.redirect.is_empty() {
+            return Err(wrong("listen.acme_webroot", "is read for listen.redirect, which is empty".into()));
         }
         let bounds = &self.limits;
         let nothing = [
@@ -304,6 +400,10 @@ pub fn masked(url: &str) -> String {
         Some(format!("{scheme}://{name}:***@{host}"))
     });
     parts.unwrap_or_else(|| url.to_owned())
+}
+
+fn sockets(key: &str, texts: &[String]) -> Result<Vec<engine::Address>> {
+    texts.iter().map(|text| text.parse().map_err(|problem| wrong(key, problem))).collect()
 }
 
 fn wrong(key: &str, problem: String) -> Error {

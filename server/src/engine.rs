@@ -21,7 +21,7 @@ use crate::watch::Metrics;
 pub use accept::{Answer, Server, Service};
 pub use guard::Segments;
 pub use listen::{Address, Bound, bind};
-pub use tls::Certificates;
+pub use tls::{Certificates, kernel_offers_tls};
 
 /// What one connection, and all together, may take.
 #[derive(Clone, Copy, Debug)]

@@ -61,6 +61,13 @@ pub enum Error {
         /// How it differs.
         problem: String,
     },
+    /// Not done, for safety.
+    Refused {
+        /// What is missing or wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// More is asked for than this machine is set to do at a time.
     Busy(&'static str),
 }
@@ -91,7 +98,7 @@ impl fmt::Display for Error {
             Self::Condition(number) => {
                 write!(f, "statement {number} of a batch met a state that it does not allow")
             }
-            Self::Schema { problem, .. } => f.write_str(problem),
+            Self::Schema { problem, .. } | Self::Refused { problem, .. } => f.write_str(problem),
             Self::Corrupt { what, problem } => write!(f, "{what} {problem}"),
             Self::Busy(what) => write!(f, "too many {what} at a time"),
         }
@@ -120,7 +127,9 @@ impl Hint for Error {
                 }
                 _ => return None,
             },
-            Self::Config { hint, .. } | Self::Schema { hint, .. } => hint.clone(),
+            Self::Config { hint, .. } | Self::Schema { hint, .. } | Self::Refused { hint, .. } => {
+                hint.clone()
+            }
             Self::Spec(source) => return source.hint(),
             Self::Database { .. } => "see that the database runs and can be reached, then try again".into(),
             Self::Blobs { .. } => {
@@ -137,7 +146,7 @@ impl Hint for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config { .. } => exit::USAGE,
-            Self::Schema { .. } | Self::Corrupt { .. } => exit::REFUSED,
+            Self::Schema { .. } | Self::Corrupt { .. } | Self::Refused { .. } => exit::REFUSED,
             _ => exit::FAILED,
         }
     }

@@ -6,7 +6,7 @@
 mod folder;
 mod smtp;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use lettre::{
     Message,
@@ -119,14 +119,23 @@ pub trait Post: Send + Sync {
 /// Takes letters from the database to the post. Any number of processes may do it at a time.
 pub struct Courier {
     store: Arc<dyn Store>,
-    post: Arc<dyn Post>,
+    post: RwLock<Arc<dyn Post>>,
     clock: Clock,
 }
 
 impl Courier {
     /// Between a database and a post.
     pub fn new(store: Arc<dyn Store>, post: Arc<dyn Post>, clock: Clock) -> Self {
-        Self { store, post, clock }
+        Self { store, post: RwLock::new(post), clock }
+    }
+
+    /// Hands the next letters to another post.
+    pub fn replace(&self, post: Arc<dyn Post>) {
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = post;
+    }
+
+    fn post(&self) -> Arc<dyn Post> {
+        Arc::clone(&self.post.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Delivers what is due, looking every two seconds, until the future is dropped. A letter is never in two hands:
@@ -174,7 +183,7 @@ impl Courier {
         let letter =
             Letter { to: row.text(1)?.into(), subject: row.text(2)?.into(), body: row.text(3)?.into() };
         let name = data_encoding::HEXLOWER.encode(id);
-        let done = self.post.deliver(&letter, &name).await;
+        let done = self.post().deliver(&letter, &name).await;
         if let Err(error) = &done {
             tracing::warn!(
                 letter = name,

@@ -7,14 +7,20 @@
 //! limits and handlers. Metrics and readiness belong on a listener of their own.
 
 mod health;
+mod log;
 mod metrics;
 mod observe;
+#[cfg(feature = "otel")]
+mod otel;
 mod timed;
 mod visits;
 
 pub use health::{Readiness, health};
+pub use log::LogFilter;
 pub use metrics::{Connection, Metrics, exposition};
 pub(crate) use observe::record;
 pub use observe::{observe, truncated};
+#[cfg(feature = "otel")]
+pub(crate) use otel::Traces;
 pub use timed::Timed;
 pub use visits::{Visits, count_visits};

@@ -3,6 +3,8 @@
 
 #[path = "accounts/factor.rs"]
 mod factor;
+#[path = "accounts/operator.rs"]
+mod operator;
 #[path = "accounts/pages.rs"]
 mod pages;
 #[path = "accounts/passwords.rs"]
@@ -11,6 +13,8 @@ mod passwords;
 mod record;
 #[path = "accounts/registration.rs"]
 mod registration;
+#[path = "accounts/rotation.rs"]
+mod rotation;
 #[path = "support/postgres.rs"]
 mod server;
 #[path = "accounts/sessions.rs"]

@@ -100,7 +100,7 @@ async fn start(limits: Limits) -> Started {
         open: vec![Edition::Freemium],
         permit: Box::new(Nobody),
         clock: Clock::default(),
-        at_a_time: 2,
+        at_a_time: 2.into(),
         running: Arc::new(Running::default()),
         counted: Counted::default(),
     };

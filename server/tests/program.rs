@@ -1,8 +1,21 @@
 //! The program as an operator meets it: publishing, serving, signals, backup and restore, mistakes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "program/account.rs"]
+mod account;
+#[path = "support/client.rs"]
+#[expect(dead_code, reason = "what other tests need of it")]
+mod client;
+#[path = "program/logged.rs"]
+mod logged;
 #[path = "support/program.rs"]
 mod program;
+#[path = "program/redirect.rs"]
+mod redirect;
+#[path = "program/reload.rs"]
+mod reload;
+#[path = "program/rotation.rs"]
+mod rotation;
 
 #[path = "support/release.rs"]
 mod release;

@@ -119,12 +119,13 @@ async fn both_protocols_are_spoken_and_certificates_can_change() {
     for name in ["certificate.pem", "key.pem"] {
         std::fs::copy(other.path().join(name), directory.path().join(name)).unwrap();
     }
-    certificates.reload().unwrap();
+    let read = || Certificates::read(&files.0, &files.1);
+    certificates.replace(&read().unwrap());
     let stream = connect(address, other.path(), b"h2").await.unwrap();
     drop(stream);
     assert!(second.send_request(request("/still")).await.is_ok());
     std::fs::write(&files.1, "no key").unwrap();
-    let error = certificates.reload().unwrap_err().to_string();
+    let error = read().unwrap_err().to_string();
     assert!(error.contains("key.pem") && !error.contains("BEGIN"), "{error}");
     assert!(connect(address, other.path(), b"h2").await.is_ok());
 

@@ -10,8 +10,8 @@ const MEMORY: i64 = 24 * 3600;
 
 /// Counts before the attempt: of many at once no more get through than one after the other. The fifth failure and those
 /// after it make wait 5, 15, 60 and 300 seconds, then always 900.
-const COUNT: &str = "INSERT INTO failed_attempts (place, failures, allowed_at, forgotten_at) VALUES ($1, 1, 0, $3) \
-    ON CONFLICT (place) DO UPDATE SET \
+const COUNT: &str = "INSERT INTO failed_attempts (place, failures, allowed_at, forgotten_at, holder) VALUES ($1, 1, 0, $3, $4) \
+    ON CONFLICT (place) DO UPDATE SET holder = $4, \
     failures = CASE WHEN failed_attempts.forgotten_at <= $2 THEN 1 ELSE failed_attempts.failures + 1 END, \
     allowed_at = CASE WHEN failed_attempts.forgotten_at <= $2 OR failed_attempts.failures < 4 THEN 0 \
     WHEN failed_attempts.failures = 4 THEN $2 + 5 WHEN failed_attempts.failures = 5 THEN $2 + 15 \
@@ -59,6 +59,11 @@ impl Accounts {
         Place { name: self.keys.place(&[act.as_bytes(), b"device", device]), act, account: None }
     }
 
+    /// Whose counters these are, so that they can be ended together; it names the account to nobody else.
+    pub(super) fn holder(&self, account: AccountId) -> Vec<u8> {
+        self.keys.place(&[b"holder", &account.0])
+    }
+
     /// Counts an attempt, as failed until it succeeds, or refuses it.
     pub(super) async fn attempt(&self, place: &Place) -> Result<(), Denied> {
         self.attempt_with(place, Vec::new()).await
@@ -67,7 +72,8 @@ impl Accounts {
     /// Counts an attempt in one batch with what it does.
     pub(super) async fn attempt_with(&self, place: &Place, mut batch: Vec<Statement>) -> Result<(), Denied> {
         let now = self.clock.now();
-        let values = [place.name.as_slice().into(), now.into(), (now + MEMORY).into()];
+        let holder = place.account.map(|account| self.holder(account));
+        let values = [place.name.as_slice().into(), now.into(), (now + MEMORY).into(), holder.into()];
         batch.insert(0, Statement::new(COUNT, values).expecting(1));
         match self.store.write(batch).await {
             Ok(outcomes) => {

@@ -62,7 +62,7 @@ impl Accounts {
     /// [`Denied::Field`] for what is no address; [`Denied::Later`]; [`Denied::Failed`].
     pub async fn request_reset(&self, email: &str, visitor: &Visitor) -> Result<(), Denied> {
         let address = Address::parse(email)?;
-        let query = "SELECT id, address FROM accounts WHERE address_key = $1";
+        let query = "SELECT id, address FROM accounts WHERE address_key = $1 AND disabled_at IS NULL";
         let rows = self.store.read(Statement::new(query, [address.key().into()])).await?;
         let token = Secret::random()?;
         let account = rows.first().map(|row| AccountId::from_blob(row.blob(0)?)).transpose()?;

@@ -195,7 +195,8 @@ impl Accounts {
             return Err(Denied::Code);
         }
         let (code, now) = (plain(code), self.clock.now());
-        let secret = self.keys.opened(&account.0, row.blob(5)?)?;
+        let sealed = row.blob(5)?;
+        let secret = self.keys.opened(&account.0, sealed)?;
         let used = match totp::step_of(&secret, &code, now) {
             Some(step) => Statement::new(
                 "UPDATE accounts SET totp_step = $1 WHERE id = $2 AND totp_step < $1 AND totp_since IS NOT NULL",
@@ -203,10 +204,26 @@ impl Accounts {
             ),
             None => Statement::new(
                 "UPDATE recovery_codes SET used_at = $1 WHERE account = $2 AND digest = $3 AND used_at IS NULL",
-                [now.into(), account.0.into(), self.keys.recovery_digest(&account.0, &code).into()],
+                [now.into(), account.0.into(), self.stored_recovery(account, &code).await?.into()],
             ),
         };
-        Ok((row, vec![used.expecting(1), place.forgotten()]))
+        let mut batch = vec![used.expecting(1), place.forgotten()];
+        if self.keys.is_outdated(&account.0, sealed) {
+            let sql = "UPDATE accounts SET totp_secret = $1 WHERE id = $2 AND totp_secret = $3";
+            let fresh = self.keys.sealed(&account.0, &secret)?;
+            batch.push(Statement::new(sql, [fresh.into(), account.0.into(), sealed.into()]));
+        }
+        Ok((row, batch))
+    }
+
+    /// As what a recovery code is stored, by whichever generation of the secret.
+    async fn stored_recovery(&self, account: AccountId, code: &str) -> Result<Vec<u8>> {
+        let query = "SELECT digest FROM recovery_codes WHERE account = $1 AND used_at IS NULL";
+        let rows = self.store.read(Statement::new(query, [account.0.into()])).await?;
+        let stored = rows.iter().map(|row| row.blob(0)).collect::<Result<Vec<_>>>()?;
+        let mut known = self.keys.recovery_digests(&account.0, code).into_iter();
+        let known = known.find(|digest| stored.contains(&digest.as_slice()));
+        Ok(known.unwrap_or_else(|| self.keys.recovery_digest(&account.0, code)))
     }
 }
 

@@ -1,4 +1,7 @@
-//! The keys of one secret, each for one purpose (HKDF, RFC 5869).
+//! The keys of each generation of the secret, each for one purpose (HKDF, RFC 5869).
+//!
+//! What signs or seals is of the generation whose time it is. Forms and tokens are taken of former ones for their time;
+//! what the database keeps, sealed secrets and recovery codes, is opened by any.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
@@ -6,8 +9,78 @@ use aws_lc_rs::{
     signature::Ed25519KeyPair,
 };
 
-use crate::{Error, Result};
+use crate::{Clock, Error, Result, secret::Dated};
 
+/// The keys of all generations.
+pub(super) struct Keyring {
+    clock: Clock,
+    /// The newest first; never none.
+    generations: Vec<(Dated, Keys)>,
+}
+
+impl Keyring {
+    pub(super) fn of(secrets: &[Dated], clock: Clock) -> Result<Self> {
+        let keys = |one: &Dated| Ok((one.clone(), Keys::derived_from(&one.key)?));
+        let generations = secrets.iter().map(keys).collect::<Result<Vec<_>>>()?;
+        if generations.is_empty() {
+            return Err(unusable("there is none"));
+        }
+        Ok(Self { clock, generations })
+    }
+
+    /// Those of the generation whose time it is.
+    pub(super) fn current(&self) -> &Keys {
+        let now = self.clock.now();
+        let began = self.generations.iter().position(|(dated, _)| dated.from <= now);
+        &self.generations[began.unwrap_or(self.generations.len() - 1)].1
+    }
+
+    /// Those whose signatures are taken now; another process may have begun with the next one a moment earlier.
+    pub(super) fn taken(&self) -> impl Iterator<Item = &Keys> {
+        let now = self.clock.now();
+        self.generations.iter().filter(move |(dated, _)| now < dated.until).map(|(_, keys)| keys)
+    }
+
+    pub(super) fn form_token(&self, holder: &[u8]) -> String {
+        self.current().form_token(holder)
+    }
+
+    pub(super) fn is_form_token(&self, holder: &[u8], token: &str) -> bool {
+        self.taken().any(|keys| keys.is_form_token(holder, token))
+    }
+
+    /// A rotation begins all counters anew.
+    pub(super) fn place(&self, parts: &[&[u8]]) -> Vec<u8> {
+        self.current().place(parts)
+    }
+
+    pub(super) fn recovery_digest(&self, account: &[u8], code: &str) -> Vec<u8> {
+        self.current().recovery_digest(account, code)
+    }
+
+    /// What a code may be stored as.
+    pub(super) fn recovery_digests(&self, account: &[u8], code: &str) -> Vec<Vec<u8>> {
+        self.generations.iter().map(|(_, keys)| keys.recovery_digest(account, code)).collect()
+    }
+
+    pub(super) fn sealed(&self, account: &[u8], secret: &[u8]) -> Result<Vec<u8>> {
+        self.current().sealed(account, secret)
+    }
+
+    /// Opens what any generation sealed.
+    pub(super) fn opened(&self, account: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+        let mut all = self.generations.iter().map(|(_, keys)| keys.opened(account, sealed));
+        let first = all.next().unwrap_or_else(|| Err(unusable("there is none")));
+        first.or_else(|error| all.find_map(Result::ok).ok_or(error))
+    }
+
+    /// Whether something was sealed by another generation than that whose time it is.
+    pub(super) fn is_outdated(&self, account: &[u8], sealed: &[u8]) -> bool {
+        self.current().opened(account, sealed).is_err()
+    }
+}
+
+/// The keys of one generation.
 pub(super) struct Keys {
     /// Tokens of forms.
     forms: hmac::Key,

@@ -48,6 +48,16 @@ impl Accounts {
         self.letter(to, "This address has an account already", text)
     }
 
+    /// Tells the owner of an act of the person at the machine.
+    pub(super) fn operator_letter(&self, to: &Address, what: &str) -> Result<Statement> {
+        let text = format!(
+            "{what}\n\nWho runs the site did this. If you did not ask for it, or do not know why, write to them:\n\n\
+             {}/contact",
+            self.settings.origin
+        );
+        self.letter(to, "About your account", &text)
+    }
+
     /// Tells the owner of an act that takes an account over.
     pub(super) fn notice(&self, to: &Address, subject: &str, what: &str) -> Result<Statement> {
         let text = format!(

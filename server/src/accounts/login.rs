@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Result, store::Statement};
 
-const BY_ADDRESS: &str = "SELECT id, password, totp_since FROM accounts WHERE address_key = $1";
+const BY_ADDRESS: &str = "SELECT id, password, totp_since, disabled_at FROM accounts WHERE address_key = $1";
 
 /// Who asks, as far as the connection and its headers say.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Accounts {
         Ok(if known.second_factor { Login::CodeNeeded(started) } else { Login::Done(started) })
     }
 
-    /// Checks address and password.
+    /// Checks address and password. That an account is disabled is told to whoever knows its password alone.
     pub(super) async fn authenticate(
         &self,
         email: &str,
@@ -74,6 +74,9 @@ impl Accounts {
         let stored = row.as_ref().map(|row| row.text(1)).transpose()?;
         let right = self.hasher.verify(&password::spelt(typed), stored).await?;
         let (Some(row), Some(account), true) = (row, account, right) else { return Err(Denied::Credentials) };
+        if !row.is_null(3) {
+            return Err(Denied::Forbidden("This account was disabled; write to those who run this site"));
+        }
         let stored = self.renewed(account, row.text(1)?, typed).await?;
         Ok(Known { account, stored, second_factor: !row.is_null(2), place })
     }

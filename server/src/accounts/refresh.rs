@@ -46,7 +46,7 @@ impl Accounts {
         };
         let (family, refresh, now) = (random::<16>()?, Secret::random()?, self.clock.now());
         let sql = "INSERT INTO refresh_families (id, account, created_at, expires_at) \
-            SELECT $1, id, $2, $3 FROM accounts WHERE id = $4 AND password = $5";
+            SELECT $1, id, $2, $3 FROM accounts WHERE id = $4 AND password = $5 AND disabled_at IS NULL";
         let values = [
             family.into(),
             now.into(),
@@ -146,13 +146,15 @@ impl Accounts {
     pub async fn bearer(&self, token: &str) -> Result<Identity, Denied> {
         let now = self.clock.now();
         let origin = &self.settings.origin;
-        let claims =
-            jwt::verify(&self.keys.tokens, token, origin, &audience(origin), now).ok_or(Denied::SignedOut)?;
+        let audience = audience(origin);
+        let mut claims =
+            self.keys.taken().filter_map(|keys| jwt::verify(&keys.tokens, token, origin, &audience, now));
+        let claims = claims.next().ok_or(Denied::SignedOut)?;
         let account = AccountId::from_hex(&claims.sub).ok_or(Denied::SignedOut)?;
         let family = AccountId::from_hex(&claims.fam).ok_or(Denied::SignedOut)?;
         let query = "SELECT 1, 1, 1, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
             FROM refresh_families f JOIN accounts a ON a.id = f.account \
-            WHERE f.id = $1 AND f.account = $2 AND f.ended_at IS NULL AND f.expires_at > $3";
+            WHERE f.id = $1 AND f.account = $2 AND f.ended_at IS NULL AND f.expires_at > $3 AND a.disabled_at IS NULL";
         let values = [family.0.into(), account.0.into(), now.into()];
         let rows = self.store.read(Statement::new(query, values)).await?;
         Ok(identity_of(rows.first().ok_or(Denied::SignedOut)?, true)?)
@@ -170,7 +172,7 @@ impl Accounts {
             exp: now + ACCESS,
             jti: data_encoding::HEXLOWER.encode(&random::<16>()?),
         };
-        let access = jwt::sign(&self.keys.tokens, &claims).map_err(|error| Error::Io {
+        let access = jwt::sign(&self.keys.current().tokens, &claims).map_err(|error| Error::Io {
             doing: "writing",
             what: "an access token".into(),
             source: error.into(),

@@ -19,7 +19,7 @@ const NOTED: i64 = 60;
 
 const FIND: &str = "SELECT s.id, s.passed, s.seen_at, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
     FROM sessions s JOIN accounts a ON a.id = s.account \
-    WHERE s.digest = $1 AND s.expires_at > $2 AND s.seen_at > $3";
+    WHERE s.digest = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND a.disabled_at IS NULL";
 
 /// A session that was begun, for the cookies.
 #[derive(Debug)]
@@ -87,7 +87,8 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Statement> {
         let sql = "INSERT INTO sessions (id, digest, account, passed, created_at, seen_at, expires_at, agent, network) \
-            SELECT $1, $2, id, $3, $4, $4, $5, $6, $7 FROM accounts WHERE id = $8 AND password = $9";
+            SELECT $1, $2, id, $3, $4, $4, $5, $6, $7 FROM accounts \
+            WHERE id = $8 AND password = $9 AND disabled_at IS NULL";
         let now = self.clock.now();
         let lasts = if passed { self.settings.absolute } else { FOR_CODE };
         let values = [

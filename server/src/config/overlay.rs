@@ -11,8 +11,8 @@ use crate::{Error, Result};
 /// What variables of this program begin with.
 const PREFIX: &str = "AEGIS_SERVER__";
 
-/// Reads the sources into a type that refuses unknown keys.
-pub(super) fn read<T: DeserializeOwned>(sources: &Sources) -> Result<T> {
+/// Reads the sources into a type that refuses unknown keys; also says where they are.
+pub(super) fn read<T: DeserializeOwned>(sources: &Sources) -> Result<(String, T)> {
     let (place, mut table) = file(sources.file.as_deref())?;
     // The file alone first, so that a mistake in it is told with its line.
     for (name, text) in &sources.environment {
@@ -26,14 +26,13 @@ pub(super) fn read<T: DeserializeOwned>(sources: &Sources) -> Result<T> {
         let key: Vec<_> = key.split('.').map(str::to_owned).collect();
         set(&mut table, &key, value(text)).map_err(|problem| wrong(&place, problem))?;
     }
-    table.try_into().map_err(|error: toml::de::Error| {
-        let place = if sources.environment.is_empty() && sources.flags.is_empty() {
-            place
-        } else {
-            format!("{place}, variables and flags")
-        };
-        wrong(&place, one_line(&error.to_string()))
-    })
+    let over = sources.environment.iter().any(|(name, _)| name.starts_with(PREFIX));
+    let place =
+        if over || !sources.flags.is_empty() { format!("{place}, variables and flags") } else { place };
+    match table.try_into() {
+        Ok(read) => Ok((place, read)),
+        Err(error) => Err(wrong(&place, one_line(&toml::de::Error::to_string(&error)))),
+    }
 }
 
 fn file(path: Option<&Path>) -> Result<(String, Table)> {
@@ -135,6 +134,14 @@ mod tests {
             ("", &[], &["listen.public=[]"], "is empty"),
             ("", &[], &["listen.public=[\"80\"]"], "`80`"),
             ("", &[], &["listen.watch=here"], "`here`"),
+            ("", &[], &["listen.redirect=[\"80\"]"], "`80`"),
+            ("", &[], &["listen.redirect=[\"[::]:80\"]"], "which is not https"),
+            ("", &[], &["listen.acme_webroot=/x"], "listen.redirect, which is empty"),
+            ("", &[], &["listen.trusted_proxies=[\"10.0.0.0/33\"]"], "10.0.0.0/33"),
+            ("", &[], &["log.filter=access=loud"], "log.filter"),
+            ("", &[], &["otel.endpoint=https://a.example"], "is not http://HOST:PORT"),
+            #[cfg(not(feature = "otel"))]
+            ("", &[], &["otel.endpoint=http://127.0.0.1:4318"], "without the feature `otel`"),
         ] {
             let error = read_with(text, variables, flags).unwrap_err();
             assert!(error.to_string().contains(words), "{words}: {error}");

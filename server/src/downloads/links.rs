@@ -5,12 +5,16 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 
+use crate::secret::Dated;
+
 /// What is signed begins with this, so that no other text of this server passes for a link.
 const DOMAIN: &str = "aegis-server download v1";
 
 /// Signs and checks links.
 pub struct Links {
     key: hmac::Key,
+    /// Keys whose links are taken too, each before a time in seconds since 1970.
+    others: Vec<(hmac::Key, i64)>,
 }
 
 impl fmt::Debug for Links {
@@ -22,7 +26,15 @@ impl fmt::Debug for Links {
 impl Links {
     /// Links of a secret of 32 bytes.
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), others: Vec::new() }
+    }
+
+    /// Takes links of other secrets too, each as long as its time says.
+    #[must_use]
+    pub fn with(mut self, others: &[Dated]) -> Self {
+        let key = |one: &Dated| (hmac::Key::new(hmac::HMAC_SHA256, &one.key), one.until);
+        self.others.extend(others.iter().map(key));
+        self
     }
 
     /// The path with a query that opens it before `expires`, seconds since 1970.
@@ -40,7 +52,10 @@ impl Links {
         };
         let Some((expires, signature)) = read() else { return false };
         // The text of the number is ours again, so that each link has one form.
-        now < expires && hmac::verify(&self.key, message(path, expires).as_bytes(), &signature).is_ok()
+        let message = message(path, expires);
+        let signed = |key| hmac::verify(key, message.as_bytes(), &signature).is_ok();
+        let mut others = self.others.iter().filter(|(_, until)| now < *until);
+        now < expires && (signed(&self.key) || others.any(|(key, _)| signed(key)))
     }
 }
 
@@ -69,5 +84,15 @@ mod tests {
             assert!(!links.opens(path, &query[..place], 999));
         }
         assert!(!links.opens(path, &format!("{query}&x=1"), 999));
+    }
+
+    #[test]
+    fn links_of_a_former_secret_are_taken_in_its_time() {
+        let path = "/download/gamer/1.0.0/a.iso";
+        let link = Links::new(&[7; 32]).sign(path, 1000);
+        let query = link.split_once('?').unwrap().1;
+        let links = Links::new(&[8; 32]).with(&[Dated { key: [7; 32], from: 0, until: 500 }]);
+        assert!(links.opens(path, query, 499) && !links.opens(path, query, 500));
+        assert!(!Links::new(&[7; 32]).opens(path, links.sign(path, 1000).split_once('?').unwrap().1, 499));
     }
 }

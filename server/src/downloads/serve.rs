@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -72,8 +72,8 @@ pub struct Downloads {
     pub permit: Box<dyn Permit>,
     /// The time.
     pub clock: Clock,
-    /// Downloads of one address at a time.
-    pub at_a_time: usize,
+    /// Downloads of one address at a time; it may change while they run.
+    pub at_a_time: AtomicUsize,
     /// Downloads that run, by address.
     pub running: Arc<Running>,
     /// Bytes that answers promised, and how many answers.
@@ -159,7 +159,7 @@ impl Downloads {
         if request.method == Method::HEAD {
             return Ok(Content::Here(response));
         }
-        let place = self.running.place(client, self.at_a_time)?;
+        let place = self.running.place(client, self.at_a_time.load(Ordering::Relaxed))?;
         if movable && let Some(mirror) = self.mirror(request, file, client) {
             return Ok(Content::Here(redirect(&mirror)));
         }

@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -81,7 +81,7 @@ pub struct Server {
 
 struct Shared {
     service: Arc<dyn Service>,
-    limits: Limits,
+    limits: RwLock<Limits>,
     counts: Arc<Counts>,
     free: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
@@ -93,6 +93,7 @@ impl Server {
     pub fn new(service: Arc<dyn Service>, limits: Limits, counts: Arc<Counts>) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
         let phase = signal::Sender::new(Phase::Serving);
+        let limits = RwLock::new(limits);
         let shared = Shared { service, limits, counts, free, by_address: Mutex::default(), phase };
         Self { shared: Arc::new(shared), tasks: Vec::new() }
     }
@@ -108,10 +109,31 @@ impl Server {
         Ok(())
     }
 
+    /// Puts other limits in the place of the former ones: they hold for connections from now on. When more are open than
+    /// there may be now, none is cut, and new ones wait.
+    pub fn change_limits(&self, limits: Limits) {
+        let before = {
+            let mut current = self.shared.limits.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, limits).connections
+        };
+        let free = Arc::clone(&self.shared.free);
+        free.add_permits(limits.connections.saturating_sub(before));
+        let surplus = u32::try_from(before.saturating_sub(limits.connections)).unwrap_or(u32::MAX);
+        if surplus > 0 {
+            // Permits are given in the order of asking: the accept loops wait behind this.
+            tokio::spawn(async move {
+                if let Ok(permits) = free.acquire_many_owned(surplus).await {
+                    permits.forget();
+                }
+            });
+        }
+    }
+
     /// Stops accepting, lets what is being answered end, and cuts the rest when the time is over. Returns how many
     /// connections were cut.
     pub async fn shut_down(self) -> usize {
-        let Shared { limits, counts, free, phase, .. } = &*self.shared;
+        let limits = self.shared.limits();
+        let Shared { counts, free, phase, .. } = &*self.shared;
         counts.draining.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.abort();
@@ -123,10 +145,16 @@ impl Server {
         if timeout(limits.drain, free.acquire_many(all)).await.is_ok() {
             return 0;
         }
-        let open = limits.connections - free.available_permits();
+        let open = limits.connections.saturating_sub(free.available_permits());
         let _ = phase.send(Phase::Closing);
         let _ = timeout(limits.drain, free.acquire_many(all)).await;
         open
+    }
+}
+
+impl Shared {
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,10 +187,10 @@ struct Seat {
 
 impl Seat {
     fn take(shared: &Arc<Shared>, peer: SocketAddr, permit: OwnedSemaphorePermit) -> Option<Self> {
-        let network = network(peer.ip());
+        let (network, most) = (network(peer.ip()), shared.limits().per_address);
         let mut seats = shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = seats.entry(network).or_default();
-        if *taken >= shared.limits.per_address {
+        if *taken >= most {
             Counts::add(&shared.counts.refused);
             return None;
         }
@@ -203,7 +231,9 @@ async fn live(
 ) {
     let _seat = seat;
     let _ = stream.set_nodelay(true);
-    let Limits { idle, slowest, .. } = shared.limits;
+    // Those of the moment, to the end of the connection.
+    let limits = shared.limits();
+    let Limits { idle, slowest, .. } = limits;
     let (segments, sent) = (Arc::<Segments>::default(), Arc::<AtomicU64>::default());
     let guarded = Guarded::new(
         stream,
@@ -216,25 +246,31 @@ async fn live(
     match certificates {
         None => {
             connection.segments = Some(segments);
-            first(&shared, guarded, connection).await;
+            first(&shared, limits, guarded, connection).await;
         }
         // Apart from the plain one, whose task would be as large otherwise.
-        Some(certificates) => Box::pin(secure(&shared, guarded, connection, &certificates)).await,
+        Some(certificates) => Box::pin(secure(&shared, limits, guarded, connection, &certificates)).await,
     }
 }
 
 /// Agrees on TLS, and on what is spoken in it.
-async fn secure(shared: &Arc<Shared>, stream: Guarded, connection: Connection, certificates: &Certificates) {
+async fn secure(
+    shared: &Arc<Shared>,
+    limits: Limits,
+    stream: Guarded,
+    connection: Connection,
+    certificates: &Certificates,
+) {
     let connection = Connection { secure: true, ..connection };
     let acceptor = TlsAcceptor::from(certificates.current());
-    let Ok(Ok(stream)) = timeout(shared.limits.handshake, acceptor.accept(stream)).await else {
+    let Ok(Ok(stream)) = timeout(limits.handshake, acceptor.accept(stream)).await else {
         Counts::add(&shared.counts.handshakes_failed);
         return;
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        second(shared, stream, connection).await;
+        second(shared, limits, stream, connection).await;
     } else {
-        first(shared, stream, connection).await;
+        first(shared, limits, stream, connection).await;
     }
 }
 
@@ -244,25 +280,22 @@ trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for T {}
 
 /// Speaks HTTP/1.1.
-async fn first(shared: &Arc<Shared>, stream: impl Wire, connection: Connection) {
+async fn first(shared: &Arc<Shared>, limits: Limits, stream: impl Wire, connection: Connection) {
     let mut builder = conn::http1::Builder::new();
     // Without `pipeline_flush`: that copies all bodies into one buffer, and files would no longer be sent by the kernel.
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.limits.header)
-        .max_header_size(shared.limits.header_bytes);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_header_size(limits.header_bytes);
     let sharing = Arc::clone(shared);
     let service = service_fn(move |request| answer(&sharing, &connection, request));
     serve(shared, builder.serve_connection(TokioIo::new(stream), service)).await;
 }
 
 /// Speaks HTTP/2.
-async fn second(shared: &Arc<Shared>, stream: impl Wire, connection: Connection) {
+async fn second(shared: &Arc<Shared>, limits: Limits, stream: impl Wire, connection: Connection) {
     let mut builder = conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(shared.limits.streams)
-        .max_header_list_size(u32::try_from(shared.limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         // A client that opens and resets streams (CVE-2023-44487) is left soon.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(64)

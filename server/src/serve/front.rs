@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -10,24 +10,20 @@ use aegis_editions::{Registry, Spec};
 use axum::{
     Router,
     body::Body,
-    extract::DefaultBodyLimit,
     http::{HeaderValue, Method, Response, StatusCode, header},
     response::IntoResponse,
 };
 use hyper::{Request, body::Incoming};
 use tower::ServiceExt;
 
-use super::memo::Memo;
+use super::{memo::Memo, routes::Settings};
 use crate::{
     Error, Result,
-    config::{Config, Site as Told},
+    config::Site as Told,
     downloads::{Catalogue, Downloads},
     engine::{Answer, Connection, Service},
     http::{Code, Peer, Problem},
-    limits::{
-        Client,
-        address::{Network, client_address},
-    },
+    limits::{Client, address::client_address},
     site::{Facts, Operator, Release, Site},
     store::Store,
     watch::{self, Metrics, Visits},
@@ -43,30 +39,47 @@ const DOWNLOAD: &str = "/download/{edition}/{version}/{name}";
 
 /// Answers the public sockets.
 pub(super) struct Front {
-    site: RwLock<Arc<Site>>,
-    told: Told,
+    current: RwLock<Current>,
     specs: Vec<Spec>,
     downloads: Downloads,
-    router: Router,
     memo: Memo,
     metrics: Arc<Metrics>,
     visits: Arc<Visits>,
-    proxies: Vec<Network>,
 }
+
+/// What requests are answered by from now on: pages, which follow from settings and releases, and the settings.
+#[derive(Clone)]
+struct Current {
+    site: Arc<Site>,
+    settings: Arc<Settings>,
+}
+
+/// Settings with their pages, ready to be used.
+pub(super) struct Prepared(Current);
 
 impl Front {
     pub(super) fn new(
-        config: &Config,
+        settings: Settings,
         specs: Vec<Spec>,
         downloads: Downloads,
-        (router, memo): (Router, Memo),
+        memo: Memo,
         (metrics, visits): (Arc<Metrics>, Arc<Visits>),
     ) -> Result<Self> {
-        let router = router.layer(DefaultBodyLimit::max(config.limits.body_bytes));
-        let proxies = config.listen.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_>>()?;
-        let site = build(&config.site, &specs, &downloads)?;
-        let site = RwLock::new(Arc::new(site));
-        Ok(Self { site, told: config.site.clone(), specs, downloads, router, memo, metrics, visits, proxies })
+        let site = Arc::new(build(&settings.told, &specs, &downloads)?);
+        let current = RwLock::new(Current { site, settings: Arc::new(settings) });
+        Ok(Self { current, specs, downloads, memo, metrics, visits })
+    }
+
+    /// Makes the pages of other settings; nothing changes yet.
+    pub(super) fn prepare(&self, settings: Settings) -> Result<Prepared> {
+        let site = Arc::new(build(&settings.told, &self.specs, &self.downloads)?);
+        Ok(Prepared(Current { site, settings: Arc::new(settings) }))
+    }
+
+    /// Answers by other settings from the next request on.
+    pub(super) fn change(&self, prepared: Prepared, downloads_per_address: usize) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = prepared.0;
+        self.downloads.at_a_time.store(downloads_per_address, Ordering::Relaxed);
     }
 
     /// Reads the releases again, and makes the pages anew when they changed.
@@ -75,8 +88,9 @@ impl Front {
     pub(super) async fn refresh(&self, store: &dyn Store) -> Result<bool> {
         let changed = self.downloads.catalogue.refresh(store).await?;
         if changed {
-            let site = Arc::new(build(&self.told, &self.specs, &self.downloads)?);
-            *self.site.write().unwrap_or_else(PoisonError::into_inner) = site;
+            let settings = self.current().settings;
+            let site = Arc::new(build(&settings.told, &self.specs, &self.downloads)?);
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { site, settings };
         }
         Ok(changed)
     }
@@ -86,8 +100,8 @@ impl Front {
         Arc::clone(&self.downloads.catalogue)
     }
 
-    fn site(&self) -> Arc<Site> {
-        Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn route(router: Router, request: Request<Incoming>, site: Arc<Site>) -> Response<Body> {
@@ -140,10 +154,30 @@ fn length(response: &Response<Body>) -> Option<u64> {
 }
 
 impl Service for Front {
-    fn call(&self, mut request: Request<Incoming>) -> Answer {
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let connection = request.extensions().get::<Connection>();
+        let (peer, secure) = connection.map_or((IpAddr::from([0; 4]), false), |one| (one.peer, one.secure));
+        let current = self.current();
+        // Only over TLS: a promise that anybody between could have made is none (RFC 6797, section 7.2).
+        let hsts = current.settings.hsts.clone().filter(|_| secure);
+        let answer = self.answer(request, peer, current);
+        let Some(hsts) = hsts else { return answer };
+        let with = |mut response: Response<Body>| {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+            response
+        };
+        match answer {
+            Answer::Now(response) => Answer::Now(with(response)),
+            Answer::Later(response) => Answer::Later(Box::pin(async { with(response.await) })),
+        }
+    }
+}
+
+impl Front {
+    fn answer(&self, mut request: Request<Incoming>, peer: IpAddr, current: Current) -> Answer {
         let began = Instant::now();
-        let peer = request.extensions().get::<Connection>().map_or(IpAddr::from([0; 4]), |one| one.peer);
-        let client = client_address(peer, request.headers().get_all("x-forwarded-for"), &self.proxies);
+        let Current { site, settings } = current;
+        let client = client_address(peer, request.headers().get_all("x-forwarded-for"), &settings.proxies);
         let asked = |route, request: &Request<Incoming>| Asked {
             route,
             method: request.method().clone(),
@@ -155,7 +189,7 @@ impl Service for Front {
             let request = request.into_parts().0;
             // A person who follows a link sees a page; a program that downloads reads the problem.
             let is_person = request.headers.get(header::ACCEPT).is_some_and(asks_for_html);
-            let framed = is_person.then(|| self.site());
+            let framed = is_person.then_some(site);
             let metrics = Arc::clone(&self.metrics);
             let told = move |answer| {
                 asked.told(
@@ -171,7 +205,6 @@ impl Service for Front {
                 Answer::Later(answer) => Answer::Later(Box::pin(async move { told(answer.await) })),
             };
         }
-        let site = self.site();
         if let Some(response) = site.serve(request.method(), request.uri(), request.headers()) {
             if response.status() == StatusCode::OK && is_page(&response) {
                 self.visits.count(client, request.headers());
@@ -183,7 +216,7 @@ impl Service for Front {
         }
         request.extensions_mut().insert(Peer(client));
         request.extensions_mut().insert(Client(client));
-        Answer::Later(Box::pin(Self::route(self.router.clone(), request, site)))
+        Answer::Later(Box::pin(Self::route(settings.router.clone(), request, site)))
     }
 }
 

@@ -4,26 +4,26 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use aegis_core::edition::Edition;
 use aegis_editions::Spec;
-use axum::{Router, http::HeaderMap};
+use axum::http::HeaderMap;
 
 use super::{
     front::{Front, Routed},
     memo::Memo,
-    releases, status,
+    releases,
+    routes::Routes,
 };
 use crate::{
     Clock, Error, Result,
     accounts::{self, Accounts},
     api::{self, Api, Idempotency},
     audit::{Entry, Log, Signer},
-    config::{Bounds, Config},
+    config::Config,
     downloads::{Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
-    limits::{self, By, Guard, Limiter, Rule},
+    limits::Limiter,
     mail::{Courier, Folder, Post},
     maintain,
     secret::{Purpose, Secret},
-    site::Frame,
     store::{self, Store},
     watch::{self, Metrics, Readiness, Timed, Visits},
 };
@@ -32,13 +32,13 @@ use crate::{
 pub(super) struct Parts {
     pub(super) front: Arc<Front>,
     pub(super) watch: Arc<Routed>,
-    pub(super) accounts: Arc<Accounts>,
-    pub(super) api: Arc<Api>,
+    pub(super) routes: Routes,
     pub(super) store: Arc<dyn Store>,
     pub(super) counts: Arc<Counts>,
     pub(super) readiness: Arc<Readiness>,
-    pub(super) limiter: Arc<Limiter>,
     pub(super) idempotency: Idempotency,
+    pub(super) courier: Arc<Courier>,
+    pub(super) secret: Secret,
     log: Arc<Log<dyn Store>>,
     clock: Clock,
     _alone: Option<fs::File>,
@@ -54,32 +54,32 @@ impl Parts {
         let store: Arc<dyn Store> = Arc::new(Timed::new(opened, Arc::clone(&metrics)));
         let secret = Secret::read(&config.storage.secret)?;
         let log = Arc::new(Log::new(Arc::clone(&store), signer(config, &secret)?));
-        let settings = accounts::Settings::new(config.site.origin.clone(), secret.key(Purpose::Forms)?);
-        let accounts = Accounts::new(Arc::clone(&store), clock.clone(), settings)?;
-        let accounts = Arc::new(accounts.with_log(Arc::clone(&log)));
-        let pepper = secret.key(Purpose::Limits)?;
+        let accounts = Arc::new(accounts(config, &secret, &store, &clock, &log)?);
+        // The same in all processes, also while a rotation waits.
+        let pepper = secret.first_key(Purpose::Limits)?;
         let limiter = Arc::new(Limiter::new(clock.clone()).with_store(Arc::clone(&store), &pepper));
         let visits = Arc::new(Visits::new(clock.clone()));
         let api = Arc::new(Api::new(Arc::clone(&store), clock.clone(), Vec::new())?);
         let (specs, downloads) = downloads(config, &secret, &*store, &clock).await?;
-        let frame = Arc::new(Frame::new(&specs, &config.site.origin, &config.site.operator)?);
-        let (published, blobs) = (Arc::clone(&downloads.catalogue), downloads.blobs.clone());
-        let status = status::router(Arc::clone(&frame), Arc::clone(&store), published, &clock);
-        let rules = rules(&config.limits);
-        let pages = accounts::router(Arc::clone(&accounts), frame).merge(status);
-        let router = limited(pages, &limiter, rules[0]).merge(limited(
-            api::router(Arc::clone(&api)),
-            &limiter,
-            rules[1],
-        ));
-        let router = api::request_ids(watch::observe(router, Arc::clone(&metrics)));
-        let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
         let memo = Memo::of(&api::router(Arc::clone(&api))).await?;
+        let routes = Routes {
+            accounts,
+            api,
+            limiter,
+            store: Arc::clone(&store),
+            catalogue: Arc::clone(&downloads.catalogue),
+            metrics: Arc::clone(&metrics),
+            specs: specs.clone(),
+            since: clock.now(),
+        };
         let told = (Arc::clone(&metrics), Arc::clone(&visits));
-        let front = Front::new(config, specs, downloads, (router, memo), told)?;
-        let front = Arc::new(front);
-        releases::tell(&front.catalogue(), &api);
-        deliver(config, &store, &clock)?;
+        let blobs = downloads.blobs.clone();
+        let front = Arc::new(Front::new(routes.settings(config)?, specs, downloads, memo, told)?);
+        releases::tell(&front.catalogue(), &routes.api);
+        let counts = Arc::new(Counts::measured(Arc::clone(&metrics)));
+        let courier = Arc::new(Courier::new(Arc::clone(&store), post(config)?, clock.clone()));
+        let delivering = Arc::clone(&courier);
+        tokio::spawn(async move { delivering.run().await });
         let (data, told) = (config.storage.folder(), Arc::clone(&metrics));
         let readiness = Readiness::new(Arc::clone(&store), Arc::clone(&log), clock.clone(), data, told);
         let readiness = Arc::new(readiness.with_blobs(blobs));
@@ -89,13 +89,13 @@ impl Parts {
         Ok(Self {
             front,
             watch,
-            accounts,
-            api,
+            routes,
             store,
             counts,
             readiness,
-            limiter,
             idempotency,
+            courier,
+            secret,
             log,
             clock,
             _alone: alone,
@@ -104,7 +104,7 @@ impl Parts {
 
     /// Gives an account a new password and all rights; returns the password.
     pub(super) async fn make_owner(&self, address: &str) -> Result<String> {
-        let made = self.accounts.make_owner(address).await;
+        let made = self.routes.accounts.make_owner(address).await;
         let secret = made.map_err(|_denied| Error::Config {
             place: address.to_owned(),
             problem: "cannot be the address of an owner".into(),
@@ -120,25 +120,28 @@ impl Parts {
     }
 }
 
-/// The key of checkpoints, whose name is that of the site.
+/// The accounts of a database, whose acts enter its log.
+pub(crate) fn accounts(
+    config: &Config,
+    secret: &Secret,
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    log: &Arc<Log<dyn Store>>,
+) -> Result<Accounts> {
+    let key = secret.key(Purpose::Forms, clock.now())?;
+    let mut settings = accounts::Settings::new(config.site.origin.clone(), key);
+    settings.secrets = secret.keys(Purpose::Forms)?;
+    Ok(Accounts::new(Arc::clone(store), clock.clone(), settings)?.with_log(Arc::clone(log)))
+}
+
+/// The key of checkpoints, whose name is that of the site; a rotation of the secret leaves it as it is.
 pub(crate) fn signer(config: &Config, secret: &Secret) -> Result<Signer> {
     // An Ed25519 key in PKCS#8, version 1 (RFC 8410, section 7): all of it but the seed is the same for every key.
     const HEAD: [u8; 16] =
         [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let origin = &config.site.origin;
     let name = origin.rsplit_once("//").map_or(origin.as_str(), |(_, host)| host);
-    Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.key(Purpose::Audit)?].concat())
-}
-
-/// How often one address may ask for accounts, where attempts to sign in have limits of their own, and for the rest of the API.
-fn rules(limits: &Bounds) -> [Rule; 2] {
-    let by = By::Address;
-    let accounts = Rule { name: "accounts", by, quota: limits.accounts_per_minute, window: 60, shared: true };
-    [accounts, Rule { name: "api", by, quota: limits.api_per_hour, window: 3600, shared: false }]
-}
-
-fn limited(router: Router, limiter: &Arc<Limiter>, rule: Rule) -> Router {
-    limits::layer(router, Arc::new(Guard::new(Arc::clone(limiter), vec![rule])))
+    Signer::new(&format!("{name}/audit"), &[&HEAD[..], &secret.first_key(Purpose::Audit)?].concat())
 }
 
 async fn downloads(
@@ -155,26 +158,23 @@ async fn downloads(
         blobs: config.storage.open_blobs()?,
         redirect: config.downloads.redirect,
         mirrors: config.downloads.mirrors()?,
-        links: Links::new(&secret.key(Purpose::Links)?),
+        links: Links::new(&secret.key(Purpose::Links, clock.now())?).with(&secret.keys(Purpose::Links)?),
         open: specs.iter().filter(|spec| spec.price.is_free()).map(|spec| spec.id).collect(),
         permit: Box::new(LinksAlone),
         clock: clock.clone(),
-        at_a_time: config.limits.downloads_per_address,
+        at_a_time: config.limits.downloads_per_address.into(),
         running: Arc::new(Running::default()),
         counted: Counted::default(),
     };
     Ok((specs, downloads))
 }
 
-/// Delivers letters for as long as the program runs.
-fn deliver(config: &Config, store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
-    let post: Arc<dyn Post> = match &config.mail.smtp {
+/// Whom letters are handed to.
+pub(super) fn post(config: &Config) -> Result<Arc<dyn Post>> {
+    Ok(match &config.mail.smtp {
         Some(smtp) => Arc::new(smtp.open()?),
         None => Arc::new(Folder::new(&config.mail.folder, &config.site.contact)?),
-    };
-    let courier = Courier::new(Arc::clone(store), post, clock.clone());
-    tokio::spawn(async move { courier.run().await });
-    Ok(())
+    })
 }
 
 /// Until licenses are sold here, only links open what is not free.

@@ -13,7 +13,6 @@ use axum::{
 };
 
 use crate::{
-    Clock,
     downloads::Catalogue,
     http::{Code, Problem},
     site::{self, Frame, Layout},
@@ -42,14 +41,14 @@ struct Page<'a> {
     releases: usize,
 }
 
-/// `/status`, as of a process that begins to serve now.
+/// `/status`, of a process that began to serve at a time in seconds since 1970.
 pub(super) fn router(
     frame: Arc<Frame>,
     store: Arc<dyn Store>,
     catalogue: Arc<Catalogue>,
-    clock: &Clock,
+    since: i64,
 ) -> Router {
-    let parts = Parts { frame: Arc::clone(&frame), store, catalogue, since: clock.now() };
+    let parts = Parts { frame: Arc::clone(&frame), store, catalogue, since };
     site::framed(Router::new().route(PATH, get(page)).with_state(Arc::new(parts)), frame)
 }
 
@@ -86,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Error,
+        Clock, Error,
         store::{self, Later, Outcome, Row},
     };
 
@@ -118,7 +117,7 @@ mod tests {
 
     async fn ask(store: Arc<dyn Store>) -> (StatusCode, String) {
         let frame = Frame::new(&aegis_editions::Spec::all().unwrap(), "https://a.example", "Us").unwrap();
-        let router = router(Arc::new(frame), store, Arc::default(), &Clock::default());
+        let router = router(Arc::new(frame), store, Arc::default(), Clock::default().now());
         let request = Request::builder().uri(PATH).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.headers()["cache-control"], "no-store");

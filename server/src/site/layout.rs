@@ -45,8 +45,8 @@ const FOOT: [Column; 2] = [
     ),
 ];
 
-/// What the frame of every page is made of. It never changes while the program runs, so that parts which make pages later
-/// may hold it.
+/// What the frame of every page is made of. It never changes, so that parts which make pages later may hold it; another
+/// configuration has another.
 #[derive(Debug)]
 pub struct Frame {
     pub(super) assets: AssetPaths,

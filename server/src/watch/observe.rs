@@ -96,6 +96,8 @@ impl Drop for Record {
         let closed = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
         let status = self.status.unwrap_or(closed);
         self.metrics.answered(&self.route, &self.method, status, took, self.bytes);
+        #[cfg(feature = "otel")]
+        super::otel::answered(&self.method, &self.route, status, took, self.bytes);
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "access",

@@ -72,7 +72,10 @@ pub(crate) struct Served {
 impl Served {
     /// Starts what a command says, and waits until it serves.
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).env("RUST_LOG", "error").spawn().unwrap();
+        if !command.get_envs().any(|(name, _)| name == "RUST_LOG") {
+            command.env("RUST_LOG", "error");
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let address = |line: Option<String>| line.and_then(|line| line.rsplit("//").next()?.parse().ok());
         let public = address(lines.next()).expect("the public address");

@@ -16,6 +16,7 @@ use aegis_server::{
     audit::{Log, Signer},
     http::Peer,
     mail::{Courier, Folder, Letter, Post},
+    secret::Dated,
     site::Frame,
     store::{self, Later, Statement, Store},
 };
@@ -73,6 +74,18 @@ impl Site {
     /// What a second process on the same database and the same machine's clock has.
     pub(crate) async fn in_another_process(&self) -> Self {
         Self::made(&self.url, [7; 32], ORIGIN, tempfile::tempdir().unwrap(), self.clock.clone()).await
+    }
+
+    /// The same site after the secret was rotated and the process was started again.
+    pub(crate) async fn rotated(&self, secrets: Vec<Dated>) -> Self {
+        let site = Self::at(&self.url, [7; 32]).await;
+        let mut settings = Settings::new(ORIGIN, [7; 32]);
+        (settings.hashing, settings.waiting, settings.secrets) = (2, 12, secrets);
+        let accounts = Accounts::new(Arc::clone(&site.store), self.clock.clone(), settings).unwrap();
+        let accounts = Arc::new(accounts.with_log(Arc::clone(&site.log)));
+        let frame = Frame::new(&Spec::all().unwrap(), ORIGIN, "The Aegis OS authors").unwrap();
+        let router = accounts::router(Arc::clone(&accounts), Arc::new(frame));
+        Self { accounts, router, clock: self.clock.clone(), ..site }
     }
 
     async fn made(

@@ -92,7 +92,10 @@ const CODE_PAGE: FormPage = FormPage {
     action: "/account/code",
     fields: &[CODE],
     submit: "Sign in",
-    links: &[("/account/sign-in", "Sign in with another account")],
+    links: &[
+        ("/contact", "I have neither the authenticator nor a recovery code: write to us"),
+        ("/account/sign-in", "Sign in with another account"),
+    ],
 };
 
 async fn code_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Answer {
