@@ -14,7 +14,9 @@ mod jwt;
 mod keys;
 mod letters;
 mod login;
+mod passkeys;
 mod password;
+mod proof;
 mod record;
 mod refresh;
 mod register;
@@ -25,7 +27,7 @@ mod web;
 
 use std::{fmt, sync::Arc};
 
-use crate::{Clock, Error, Result, store::Statement, store::Store};
+use crate::{Clock, Error, Result, store::Statement, store::Store, webauthn::RelyingParty};
 use hashing::Hasher;
 use keys::Keys;
 
@@ -34,6 +36,8 @@ pub use denied::Denied;
 pub use factor::Enrolment;
 pub use identity::{AccountId, Gate, Identity, Role};
 pub use login::{Login, Visitor};
+pub use passkeys::{Added, Options, PasskeyEntry, Purpose};
+pub use proof::Proof;
 pub use refresh::Tokens;
 pub use secret::Secret;
 pub use sessions::{SessionEntry, Started};
@@ -86,6 +90,8 @@ pub struct Accounts {
     settings: Settings,
     keys: Keys,
     hasher: Hasher,
+    /// The site as authenticators know it, where its address allows passkeys.
+    party: Option<RelyingParty>,
     record: Option<record::Record>,
 }
 
@@ -98,7 +104,8 @@ impl Accounts {
         check_origin(&settings.origin)?;
         let keys = Keys::derived_from(&settings.secret)?;
         let hasher = Hasher::new(settings.hashing, settings.waiting)?;
-        Ok(Self { store, clock, settings, keys, hasher, record: None })
+        let party = RelyingParty::at(&settings.origin);
+        Ok(Self { store, clock, settings, keys, hasher, party, record: None })
     }
 
     /// How many passwords were computed since the start.
@@ -130,6 +137,7 @@ impl Accounts {
                 old("DELETE FROM refresh_families WHERE expires_at <= $1"),
                 old("DELETE FROM known_devices WHERE expires_at <= $1"),
                 old("DELETE FROM failed_attempts WHERE forgotten_at <= $1"),
+                old("DELETE FROM passkey_challenges WHERE expires_at <= $1"),
             ])
             .await
             .map(drop)

@@ -142,7 +142,12 @@ pub fn run() -> Result<u8> {
             let config = serve::demo(&data, port)?;
             block_on(async {
                 publish_builds(&config).await?;
-                serve::run(config, Some(DEMO_OWNER), announce).await
+                let origin = config.site.origin.clone();
+                let shown = |started: &serve::Started| {
+                    say!("open {origin}");
+                    announce(started);
+                };
+                serve::run(config, Some(DEMO_OWNER), shown).await
             })
         }
         verb => {

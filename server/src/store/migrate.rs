@@ -18,6 +18,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0003-audit", sql: include_str!("../../migrations/0003-audit.sql") },
     Migration { name: "0004-limits", sql: include_str!("../../migrations/0004-limits.sql") },
     Migration { name: "0005-files", sql: include_str!("../../migrations/0005-files.sql") },
+    Migration { name: "0006-passkeys", sql: include_str!("../../migrations/0006-passkeys.sql") },
 ];
 
 impl Migration {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The entries of the audit log, which must be good.
-async fn entries_of(site: &Site) -> Vec<Value> {
+pub(crate) async fn entries_of(site: &Site) -> Vec<Value> {
     let verdict = audit::verify(&*site.store, site.log.verifier(), &[]).await.unwrap();
     assert!(verdict.is_good(), "{verdict}");
     let sql = "SELECT entry FROM audit_entries ORDER BY position";
@@ -19,7 +19,7 @@ async fn entries_of(site: &Site) -> Vec<Value> {
 }
 
 /// Act, actor and subject of each entry.
-fn told(entries: &[Value]) -> Vec<[&str; 3]> {
+pub(crate) fn told(entries: &[Value]) -> Vec<[&str; 3]> {
     entries.iter().map(|one| ["act", "actor", "subject"].map(|name| one[name].as_str().unwrap())).collect()
 }
 

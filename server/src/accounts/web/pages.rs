@@ -17,11 +17,12 @@ use super::{
     cookies::Cookie,
     forms::{Asked, Fields},
     next::Next,
+    passkeys,
     read::{for_people, rfc3339},
-    view::{self, CODE, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, Shown},
+    view::{self, CODE, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, PasskeyForm, Shown},
 };
 use crate::{
-    accounts::{Accounts, Denied, Gate, Identity, Login, SessionEntry},
+    accounts::{Accounts, Denied, Gate, Identity, Login, Proof, SessionEntry, Started},
     site::Layout,
 };
 
@@ -34,7 +35,9 @@ pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route("/account", get(overview))
         .route("/account/sign-in", get(sign_in_page).post(sign_in))
+        .route("/account/sign-in/passkey", post(sign_in_by_passkey))
         .route("/account/code", get(code_page).post(code))
+        .route("/account/code/passkey", post(code_by_passkey))
         .route("/account/sign-out", post(sign_out))
         .route("/account/sign-out-everywhere", post(sign_out_everywhere))
         .route("/account/sessions", get(sessions))
@@ -42,6 +45,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
         .route("/account/password", get(password_page).post(password))
         .route("/account/address", get(address_page).post(address))
         .route("/account/delete", get(delete_page).post(delete))
+        .route("/account/delete/passkey", post(delete_by_passkey))
 }
 
 const SIGN_IN: FormPage = FormPage {
@@ -50,6 +54,12 @@ const SIGN_IN: FormPage = FormPage {
     action: "/account/sign-in",
     fields: &[EMAIL, PASSWORD],
     submit: "Sign in",
+    passkey: Some(PasskeyForm {
+        title: "Or without a password",
+        action: "/account/sign-in/passkey",
+        options: "/account/sign-in/passkey/options",
+        submit: "Sign in with a passkey",
+    }),
     links: &[("/account/register", "Make an account"), ("/account/reset", "I forgot my password")],
 };
 
@@ -62,7 +72,7 @@ struct Wanted {
 
 async fn sign_in_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Response {
     let next = Next::parse(&wanted.next);
-    view::form(&web, &asked, &SIGN_IN, Shown { next: next.as_ref(), ..Shown::default() })
+    view::form(&web, &asked, &SIGN_IN, Shown { next: next.as_ref(), passkey: true, ..Shown::default() })
 }
 
 async fn sign_in(State(web): Site, mut fields: Fields) -> Answer {
@@ -77,7 +87,8 @@ async fn sign_in(State(web): Site, mut fields: Fields) -> Answer {
                 view::go(&next.map_or(CODE_PAGE.action.into(), |next| next.after(CODE_PAGE.action))),
             ),
             Err(denied) => {
-                let shown = Shown { email: &email, next: next.as_ref(), ..Shown::again(denied) };
+                let shown =
+                    Shown { email: &email, next: next.as_ref(), passkey: true, ..Shown::again(denied) };
                 return Ok(view::form(&web, asked, &SIGN_IN, shown));
             }
         };
@@ -86,19 +97,45 @@ async fn sign_in(State(web): Site, mut fields: Fields) -> Answer {
     Ok(response)
 }
 
+async fn sign_in_by_passkey(State(web): Site, mut fields: Fields) -> Answer {
+    let next = fields.next();
+    let [answer] = fields.take(["passkey"])?;
+    let asked = &fields.asked;
+    let (holder, before) = (asked.holder(), asked.session.as_ref());
+    match web.accounts.sign_in_by_passkey(&answer, &holder, &asked.visitor, before).await {
+        Ok(started) => {
+            let mut response = view::go(next.as_ref().map_or(HOME, Next::path));
+            web.accounts.set_started(response.headers_mut(), &started);
+            web.accounts.set_cookie(response.headers_mut(), Cookie::Visitor, None);
+            Ok(response)
+        }
+        Err(denied) => {
+            let shown = Shown { next: next.as_ref(), passkey: true, ..Shown::again(denied) };
+            Ok(view::form(&web, asked, &SIGN_IN, shown))
+        }
+    }
+}
+
 const CODE_PAGE: FormPage = FormPage {
     title: "Second factor",
     intro: "Your password was right. One step is left.",
     action: "/account/code",
     fields: &[CODE],
     submit: "Sign in",
+    passkey: Some(PasskeyForm {
+        title: "Or by a passkey",
+        action: "/account/code/passkey",
+        options: "/account/code/passkey/options",
+        submit: "Use a passkey",
+    }),
     links: &[("/account/sign-in", "Sign in with another account")],
 };
 
 async fn code_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Answer {
-    waiting_for_code(&web.accounts, &asked).await?;
+    let identity = waiting_for_code(&web.accounts, &asked).await?;
     let next = Next::parse(&wanted.next);
-    Ok(view::form(&web, &asked, &CODE_PAGE, Shown { next: next.as_ref(), ..Shown::default() }))
+    let passkey = identity.passkeys > 0;
+    Ok(view::form(&web, &asked, &CODE_PAGE, Shown { next: next.as_ref(), passkey, ..Shown::default() }))
 }
 
 async fn waiting_for_code(accounts: &Accounts, asked: &Asked) -> Result<Identity, Failure> {
@@ -112,16 +149,38 @@ async fn code(State(web): Site, mut fields: Fields) -> Answer {
     let asked = &fields.asked;
     let identity = waiting_for_code(&web.accounts, asked).await?;
     let session = asked.session.as_ref().ok_or(Denied::SignedOut)?;
-    match web.accounts.pass_factor(identity.account, &code, session, &asked.visitor).await {
+    let passed = web.accounts.pass_factor(identity.account, &code, session, &asked.visitor).await;
+    after_factor(&web, asked, &identity, next.as_ref(), passed)
+}
+
+async fn code_by_passkey(State(web): Site, mut fields: Fields) -> Answer {
+    let next = fields.next();
+    let [answer] = fields.take(["passkey"])?;
+    let asked = &fields.asked;
+    let identity = waiting_for_code(&web.accounts, asked).await?;
+    let session = asked.session.as_ref().ok_or(Denied::SignedOut)?;
+    let (account, holder) = (identity.account, asked.holder());
+    let passed = web.accounts.pass_by_passkey(account, &answer, &holder, session, &asked.visitor).await;
+    after_factor(&web, asked, &identity, next.as_ref(), passed)
+}
+
+fn after_factor(
+    web: &Web,
+    asked: &Asked,
+    identity: &Identity,
+    next: Option<&Next>,
+    passed: Result<Started, Denied>,
+) -> Answer {
+    match passed {
         Ok(started) => {
-            let mut response = view::go(next.as_ref().map_or(HOME, Next::path));
+            let mut response = view::go(next.map_or(HOME, Next::path));
             web.accounts.set_started(response.headers_mut(), &started);
             Ok(response)
         }
         Err(Denied::SignedOut) => Err(Failure::SignIn(HOME)),
         Err(denied) => {
-            let shown = Shown { next: next.as_ref(), ..Shown::again(denied) };
-            Ok(view::form(&web, asked, &CODE_PAGE, shown))
+            let shown = Shown { next, passkey: identity.passkeys > 0, ..Shown::again(denied) };
+            Ok(view::form(web, asked, &CODE_PAGE, shown))
         }
     }
 }
@@ -153,7 +212,8 @@ struct Overview<'a> {
     layout: Layout<'a>,
     address: String,
     role: &'static str,
-    second_factor: bool,
+    authenticator: bool,
+    passkeys: i64,
     codes_left: i64,
     since: Time,
     form_token: String,
@@ -165,7 +225,8 @@ async fn overview(State(web): Site, asked: Asked) -> Answer {
         layout: view::layout(&web, HOME),
         address: identity.address.as_str().to_owned(),
         role: identity.role.name(),
-        second_factor: identity.second_factor,
+        authenticator: identity.authenticator,
+        passkeys: identity.passkeys,
         codes_left: web.accounts.recovery_codes_left(identity.account).await?,
         since: Time::of(identity.created_at),
         form_token: asked.form_token(&web.accounts),
@@ -182,13 +243,13 @@ struct Sessions<'a> {
 }
 
 /// A time for programs and for people.
-struct Time {
-    rfc3339: String,
-    text: String,
+pub(super) struct Time {
+    pub(super) rfc3339: String,
+    pub(super) text: String,
 }
 
 impl Time {
-    fn of(seconds: i64) -> Self {
+    pub(super) fn of(seconds: i64) -> Self {
         Self { rfc3339: rfc3339(seconds), text: for_people(seconds) }
     }
 }
@@ -233,6 +294,7 @@ const CHANGE_PASSWORD: FormPage = FormPage {
     action: "/account/password",
     fields: &[PASSWORD, NEW_PASSWORD],
     submit: "Change the password",
+    passkey: None,
     links: &[("/account", "Back to your account")],
 };
 
@@ -261,6 +323,7 @@ const CHANGE_ADDRESS: FormPage = FormPage {
     action: "/account/address",
     fields: &[Field { label: "New e-mail address", autocomplete: "email", ..EMAIL }, PASSWORD],
     submit: "Send the letter",
+    passkey: None,
     links: &[("/account", "Back to your account")],
 };
 
@@ -298,20 +361,39 @@ const DELETE: FormPage = FormPage {
         },
     ],
     submit: "Delete the account",
+    passkey: Some(PasskeyForm {
+        title: "Or by a passkey",
+        action: "/account/delete/passkey",
+        options: passkeys::PROOF,
+        submit: "Delete it by a passkey",
+    }),
     links: &[("/account", "Back to your account")],
 };
 
 async fn delete_page(State(web): Site, asked: Asked) -> Answer {
-    asked.signed_in(&web.accounts, "/account/delete").await?;
-    Ok(view::form(&web, &asked, &DELETE, Shown::default()))
+    let (identity, _) = asked.signed_in(&web.accounts, "/account/delete").await?;
+    let passkey = identity.passkeys > 0;
+    Ok(view::form(&web, &asked, &DELETE, Shown { passkey, ..Shown::default() }))
 }
 
 async fn delete(State(web): Site, mut fields: Fields) -> Answer {
-    let [password, code] = fields.take(["password", "code"])?;
-    let asked = &fields.asked;
+    let [typed, code] = fields.take(["password", "code"])?;
+    deleted(&web, &fields.asked, Proof::Password { typed: &typed, code: &code }).await
+}
+
+async fn delete_by_passkey(State(web): Site, mut fields: Fields) -> Answer {
+    let [answer] = fields.take(["passkey"])?;
+    let holder = fields.asked.holder();
+    deleted(&web, &fields.asked, Proof::Passkey { answer: &answer, holder: &holder }).await
+}
+
+async fn deleted(web: &Web, asked: &Asked, proof: Proof<'_>) -> Answer {
     let (identity, _) = asked.signed_in(&web.accounts, "/account/delete").await?;
-    match web.accounts.delete(identity.account, &password, &code, asked.visitor.peer).await {
+    match web.accounts.delete(identity.account, proof, asked.visitor.peer).await {
         Ok(()) => Ok(signed_out(&web.accounts)),
-        Err(denied) => Ok(view::form(&web, asked, &DELETE, Shown::again(denied))),
+        Err(denied) => {
+            let shown = Shown { passkey: identity.passkeys > 0, ..Shown::again(denied) };
+            Ok(view::form(web, asked, &DELETE, shown))
+        }
     }
 }
