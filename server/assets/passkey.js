@@ -50,7 +50,7 @@
   const sentence = problem => {
     switch (problem.name) {
       case "InvalidStateError":
-        return "This device or key has a passkey for your account already.";
+        return "This device or security key has a passkey for your account already.";
       case "NotAllowedError":
       case "AbortError":
         return "No passkey was used. You can try again.";

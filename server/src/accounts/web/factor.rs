@@ -56,10 +56,10 @@ const REMOVE: FormPage = FormPage {
     fields: &[PASSWORD, CODE],
     submit: "Remove the authenticator",
     passkey: Some(PasskeyForm {
-        title: "Or by a passkey",
+        title: "Or with a passkey",
         action: "/account/second-factor/remove/passkey",
         options: passkeys::PROOF,
-        submit: "Remove it by a passkey",
+        submit: "Remove it with a passkey",
     }),
     links: &[("/account", "Back to your account")],
 };

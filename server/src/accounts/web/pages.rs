@@ -123,7 +123,7 @@ const CODE_PAGE: FormPage = FormPage {
     fields: &[CODE],
     submit: "Sign in",
     passkey: Some(PasskeyForm {
-        title: "Or by a passkey",
+        title: "Or with a passkey",
         action: "/account/code/passkey",
         options: "/account/code/passkey/options",
         submit: "Use a passkey",
@@ -362,10 +362,10 @@ const DELETE: FormPage = FormPage {
     ],
     submit: "Delete the account",
     passkey: Some(PasskeyForm {
-        title: "Or by a passkey",
+        title: "Or with a passkey",
         action: "/account/delete/passkey",
         options: passkeys::PROOF,
-        submit: "Delete it by a passkey",
+        submit: "Delete it with a passkey",
     }),
     links: &[("/account", "Back to your account")],
 };

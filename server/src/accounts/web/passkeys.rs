@@ -179,10 +179,10 @@ const REMOVE_PAGE: FormPage = FormPage {
     fields: &[PASSWORD, CODE],
     submit: "Remove the passkey",
     passkey: Some(PasskeyForm {
-        title: "Or by a passkey",
+        title: "Or with a passkey",
         action: "/account/passkeys/remove/passkey",
         options: PROOF,
-        submit: "Remove it by a passkey",
+        submit: "Remove it with a passkey",
     }),
     links: &[(HERE, "Back to your passkeys")],
 };
@@ -254,7 +254,7 @@ async fn proof(State(web): Site, mut fields: Fields) -> Answer {
 async fn asked_of(web: &Web, asked: &Asked, at: &'static str, purpose: Purpose) -> Answer {
     let (identity, _) = asked.signed_in(&web.accounts, at).await.map_err(told)?;
     if (identity.gate == Gate::Code) != (purpose == Purpose::Factor) {
-        return Err(Denied::SignedOut.into()).map_err(told);
+        return Err(problem(Denied::SignedOut));
     }
     let options = web.accounts.ask_passkey(purpose, &asked.holder(), Some(identity.account)).await;
     Ok(Json(options.map_err(problem)?).into_response())
