@@ -5,6 +5,8 @@
 mod authenticator;
 #[path = "accounts/factor.rs"]
 mod factor;
+#[path = "accounts/forged.rs"]
+mod forged;
 #[path = "accounts/pages.rs"]
 mod pages;
 #[path = "accounts/passkeys.rs"]

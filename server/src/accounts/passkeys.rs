@@ -37,7 +37,7 @@ pub struct PasskeyEntry {
     pub backed_up: bool,
     /// When it was added, in seconds since 1970.
     pub created_at: i64,
-    /// When somebody last signed in with it.
+    /// When it was last used, to sign in or as a proof.
     pub used_at: Option<i64>,
 }
 

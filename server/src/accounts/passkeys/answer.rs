@@ -94,13 +94,9 @@ mod tests {
             good.replace(r#""signature":"""#, r#""signature":"","signature":"""#),
             good.replace(r#""signature":"""#, r#""signature":"","extra":"""#),
             good.replace(r#","signature":"""#, ""),
-            format!("{good} "),
             String::new(),
-        ]
-        .iter()
-        .filter(|bad| !bad.ends_with(' '))
-        {
-            assert!(parse::<Assertion>(bad).is_err(), "{bad}");
+        ] {
+            assert!(parse::<Assertion>(&bad).is_err(), "{bad}");
         }
     }
 }
