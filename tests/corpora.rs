@@ -9,7 +9,7 @@ mod fuzz;
 use std::{collections::BTreeSet, fs, panic, path::Path};
 
 /// Every target, by the name of its program and of its corpus.
-const TARGETS: [(&str, fn(&[u8])); 14] = [
+const TARGETS: [(&str, fn(&[u8])); 15] = [
     ("answers", fuzz::answers::run),
     ("bmap", fuzz::bmap::run),
     ("cmdline", fuzz::cmdline::run),
@@ -24,6 +24,7 @@ const TARGETS: [(&str, fn(&[u8])); 14] = [
     ("sums", fuzz::sums::run),
     ("superblocks", fuzz::superblocks::run),
     ("uevents", fuzz::uevents::run),
+    ("webauthn", fuzz::webauthn::run),
 ];
 
 fn corpus() -> std::path::PathBuf {

@@ -15,7 +15,9 @@ mod keys;
 mod letters;
 mod login;
 mod operator;
+mod passkeys;
 mod password;
+mod proof;
 mod record;
 mod refresh;
 mod register;
@@ -26,7 +28,7 @@ mod web;
 
 use std::{fmt, sync::Arc};
 
-use crate::{Clock, Error, Result, secret::Dated, store::Statement, store::Store};
+use crate::{Clock, Error, Result, secret::Dated, store::Statement, store::Store, webauthn::RelyingParty};
 use hashing::Hasher;
 use keys::Keyring;
 
@@ -36,6 +38,8 @@ pub use factor::Enrolment;
 pub use identity::{AccountId, Gate, Identity, Role};
 pub use login::{Login, Visitor};
 pub use operator::{Act, Overview};
+pub use passkeys::{Added, Options, PasskeyEntry, Purpose};
+pub use proof::Proof;
 pub use refresh::Tokens;
 pub use secret::Secret;
 pub use sessions::{SessionEntry, Started};
@@ -89,6 +93,8 @@ pub struct Accounts {
     settings: Settings,
     keys: Keyring,
     hasher: Hasher,
+    /// The site as authenticators know it, where its address allows passkeys.
+    party: Option<RelyingParty>,
     record: Option<record::Record>,
 }
 
@@ -101,7 +107,8 @@ impl Accounts {
         check_origin(&settings.origin)?;
         let keys = Keyring::of(&settings.secrets, clock.clone())?;
         let hasher = Hasher::new(settings.hashing, settings.waiting)?;
-        Ok(Self { store, clock, settings, keys, hasher, record: None })
+        let party = RelyingParty::at(&settings.origin);
+        Ok(Self { store, clock, settings, keys, hasher, party, record: None })
     }
 
     /// How many passwords were computed since the start.
@@ -133,6 +140,7 @@ impl Accounts {
                 old("DELETE FROM refresh_families WHERE expires_at <= $1"),
                 old("DELETE FROM known_devices WHERE expires_at <= $1"),
                 old("DELETE FROM failed_attempts WHERE forgotten_at <= $1"),
+                old("DELETE FROM passkey_challenges WHERE expires_at <= $1"),
             ])
             .await
             .map(drop)

@@ -152,7 +152,12 @@ pub fn run() -> Result<u8> {
             let config = serve::demo(&data, port)?;
             block_on(async {
                 publish_builds(&config).await?;
-                serve::run(|| Ok(config.clone()), Some(DEMO_OWNER), &log, announce).await
+                let origin = config.site.origin.clone();
+                let shown = |started: &serve::Started| {
+                    say!("open {origin}");
+                    announce(started);
+                };
+                serve::run(|| Ok(config.clone()), Some(DEMO_OWNER), &log, shown).await
             })
         }
         verb => {

@@ -108,7 +108,8 @@ const fn year() -> u64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Site {
-    /// Scheme, host and port under which people reach it, without a slash at the end.
+    /// Scheme, host and port under which people reach it, without a slash at the end. Passkeys belong to this host for ever,
+    /// and need a name with TLS, or `localhost`.
     pub origin: String,
     /// Who runs it, on the legal pages.
     pub operator: String,
@@ -121,7 +122,7 @@ pub struct Site {
 impl Default for Site {
     fn default() -> Self {
         Self {
-            origin: "http://127.0.0.1:8080".into(),
+            origin: "http://localhost:8080".into(),
             operator: "The operator of this server".into(),
             contact: "postmaster@localhost".into(),
             address: "not given".into(),

@@ -22,6 +22,7 @@ pub mod site;
 pub mod store;
 mod sys;
 pub mod watch;
+mod webauthn;
 
 pub use clock::Clock;
 pub use error::{Error, Result};

@@ -248,7 +248,8 @@ pub fn demo(data: &Path, port: u16) -> Result<Config> {
     let mut config = Config::default();
     config.listen.public = vec![format!("127.0.0.1:{port}")];
     config.listen.watch = "127.0.0.1:0".into();
-    config.site.origin = format!("http://127.0.0.1:{port}");
+    // By name: to browsers `localhost` is secure without TLS, and a site that passkeys can be for.
+    config.site.origin = format!("http://localhost:{port}");
     config.storage.database = format!("sqlite:{}", data.join("aegis.db").display());
     config.storage.blobs = Place::Folder(data.join("blobs"));
     config.mail.folder = data.join("mail");

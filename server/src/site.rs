@@ -30,7 +30,7 @@ use axum::{
 pub use assets::AssetPaths;
 pub use facts::{Facts, Operator, Release};
 pub use framed::framed;
-pub use headers::security_headers;
+pub use headers::{Scripted, security_headers};
 pub use layout::{Column, Frame, Layout, Place};
 pub use page::Page;
 

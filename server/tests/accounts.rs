@@ -1,12 +1,18 @@
 //! Accounts under attack, through the router. Numbers of attacks are those of the project's list.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/authenticator.rs"]
+mod authenticator;
 #[path = "accounts/factor.rs"]
 mod factor;
+#[path = "accounts/forged.rs"]
+mod forged;
 #[path = "accounts/operator.rs"]
 mod operator;
 #[path = "accounts/pages.rs"]
 mod pages;
+#[path = "accounts/passkeys.rs"]
+mod passkeys;
 #[path = "accounts/passwords.rs"]
 mod passwords;
 #[path = "accounts/record.rs"]

@@ -7,6 +7,8 @@
 mod demo;
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/passkeys.rs"]
+mod passkeys;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,6 +30,7 @@ fn the_site_in_a_browser() {
     complaints_are_seen(&browser);
     every_public_page(&browser);
     keyboard(&browser);
+    passkeys::passkeys(&browser, &demo);
     browser.scripts(false);
     calculator(&browser);
     registering(&browser, &demo);

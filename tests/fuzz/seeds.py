@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the first inputs of every fuzz target into tests/fuzz/corpus, from the test vectors of aegis-core
-and the recorded machines.
+and aegis-server and the recorded machines.
 
     python3 tests/fuzz/seeds.py
 
@@ -39,6 +39,22 @@ def documents(target, entries):
             write(target, entry["name"] + ".txt", text)
         write(target, entry["name"] + ".claims", payload[:1000])
     write(target, "body", body)
+
+
+def answers_of_authenticators():
+    """What is read of them: objects and authenticator data of all kinds, and the client data of a few."""
+    vectors = json.loads((HERE.parents[1] / "server/tests/vectors/webauthn.json").read_text())
+    for entry in vectors["registrations"]:
+        name = entry["name"].replace(",", "")
+        if "client data" in name:
+            write("webauthn", name + ".client", bytes.fromhex(entry["client_data"]))
+        elif "1023" not in name and "1024" not in name:
+            write("webauthn", name + ".object", bytes.fromhex(entry["object"]))
+        if entry["expected"] == "ok" and "attestation" in name:
+            write("webauthn", name + ".key", bytes.fromhex(entry["public_key"]))
+    for entry in vectors["assertions"]:
+        if "signature" not in entry["name"]:
+            write("webauthn", entry["name"].replace(",", "") + ".data", bytes.fromhex(entry["data"]))
 
 
 def check_symbol(symbols):
@@ -168,6 +184,8 @@ def main():
         write("uevents", f"kernel-{number}", f"{action}@{path}\0".encode() + properties)
         write("uevents", f"udev-{number}", header + properties)
         write("uevents", f"properties-{number}", properties)
+
+    answers_of_authenticators()
 
     # Small ones of each kind; what is recorded in more of them is the same.
     for name in ("nvme-multipath", "card-reader", "disks-4kn", "vm-virtio", "handheld", "vm-scsi"):

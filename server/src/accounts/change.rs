@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
-    AccountId, Accounts, Address, Denied, Role, Secret, Started, Visitor, factor::address_in, password,
-    sessions::ending_all,
+    AccountId, Accounts, Address, Denied, Proof, Role, Secret, Started, Visitor, factor::address_in,
+    password, sessions::ending_all,
 };
 use crate::{Error, Result, store::Statement};
 
@@ -176,20 +176,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// Deletes an account with everything that hangs on it. A code is needed where there is a second factor.
+    /// Deletes an account with everything that hangs on it.
     ///
     /// # Errors
-    /// [`Denied::Field`] for a wrong password; [`Denied::Code`].
-    pub async fn delete(
-        &self,
-        account: AccountId,
-        typed: &str,
-        code: &str,
-        peer: IpAddr,
-    ) -> Result<(), Denied> {
-        self.check_password(account, typed, peer).await?;
-        let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
-        let mut batch = if row.is_null(6) { Vec::new() } else { self.code_use(account, code, peer).await?.1 };
+    /// As [`Proof`] has them.
+    pub async fn delete(&self, account: AccountId, proof: Proof<'_>, peer: IpAddr) -> Result<(), Denied> {
+        let denied = proof.denied();
+        let (row, mut batch) = self.proven(account, proof, peer).await?;
         batch.push(Statement::new("DELETE FROM accounts WHERE id = $1", [account.0.into()]).expecting(1));
         batch.push(self.notice(
             &address_in(&row)?,
@@ -197,7 +190,7 @@ impl Accounts {
             "Your account was deleted.",
         )?);
         self.act(batch, self.own(account, "account.delete")).await.map_err(|error| match error {
-            Error::Condition(_) => Denied::Code,
+            Error::Condition(_) => denied,
             other => other.into(),
         })?;
         Ok(())

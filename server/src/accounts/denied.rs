@@ -22,6 +22,8 @@ pub enum Denied {
     CodeNeeded,
     /// The code is wrong or was used.
     Code,
+    /// A passkey is unknown, or was not used as it must be; never which.
+    Passkey,
     /// A link is unknown, used or too old.
     Link,
     /// Too often; try again after so many seconds.
@@ -44,6 +46,7 @@ impl Denied {
             Self::Credentials => "The address or the password is wrong".into(),
             Self::CodeNeeded => "Enter the code of your second factor".into(),
             Self::Code => "The code is wrong or was used already".into(),
+            Self::Passkey => "The passkey was not accepted; try again, or go on without it".into(),
             Self::Link => "This link was used already or is too old; ask for a new one".into(),
             Self::Later(seconds) => format!("Too many attempts; try again in {seconds} seconds"),
             Self::SignedOut => "Sign in first".into(),
@@ -80,7 +83,7 @@ impl From<Denied> for Problem {
         match denied {
             Denied::Field { name, detail } => Self::field(name, detail),
             Denied::CodeNeeded => Self::field("code", sentence),
-            Denied::Credentials | Denied::Code | Denied::SignedOut => {
+            Denied::Credentials | Denied::Code | Denied::Passkey | Denied::SignedOut => {
                 Self::new(Code::Unauthenticated).because(sentence)
             }
             Denied::Link => Self::new(Code::Conflict).because(sentence),

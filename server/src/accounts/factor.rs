@@ -1,12 +1,12 @@
 //! The second factor: an authenticator's code, or one of ten recovery codes. Each code is used once, by one statement.
-//! Passkeys are not here yet.
+//! Passkeys are the other kind (`passkeys`); recovery codes are there as long as there is a factor of either kind.
 
 use std::net::IpAddr;
 
 use qrcode::{QrCode, render::svg};
 
 use super::{
-    AccountId, Accounts, Denied, Secret, Visitor, password,
+    AccountId, Accounts, Denied, Proof, Secret, Visitor, password,
     secret::random,
     sessions::{self, Started},
     totp,
@@ -90,7 +90,7 @@ impl Accounts {
         let now = self.clock.now();
         let secret = self.keys.opened(&account.0, row.blob(5)?)?;
         let step = totp::step_of(&secret, &plain(code), now).ok_or(Denied::Code)?;
-        let codes = (0..CODES).map(|_| recovery_code()).collect::<Result<Vec<_>>>()?;
+        let codes = recovery_codes()?;
         let sql = "UPDATE accounts SET totp_since = $1, totp_step = $2 \
             WHERE id = $3 AND totp_secret = $4 AND totp_since IS NULL";
         let values = [now.into(), step.into(), account.0.into(), row.blob(5)?.into()];
@@ -104,7 +104,7 @@ impl Accounts {
         Ok((started.map_err(denied_exists)?, codes))
     }
 
-    fn recovery_statements(&self, account: AccountId, codes: &[Secret]) -> Vec<Statement> {
+    pub(super) fn recovery_statements(&self, account: AccountId, codes: &[Secret]) -> Vec<Statement> {
         let insert = "INSERT INTO recovery_codes (account, digest) VALUES ($1, $2)";
         let one = |code: &Secret| {
             let digest = self.keys.recovery_digest(&account.0, &plain(code.reveal()));
@@ -126,11 +126,7 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Started, Denied> {
         let (row, mut used) = self.code_use(account, code, visitor.peer).await?;
-        // The password was right too: only now does its counter end.
-        used.push(self.place("login", address_in(&row)?.key().as_bytes(), visitor.peer).forgotten());
-        used.extend(
-            visitor.device.iter().map(|device| self.place_of_device("login", &device.digest()).forgotten()),
-        );
+        used.extend(self.login_forgotten(&address_in(&row)?, visitor));
         let entry = self.own(account, "session.start").with("factor", 1);
         let started = self.replace_session(account, session, row.text(3)?, visitor, used, entry).await;
         started.map_err(|denied| match denied {
@@ -141,23 +137,25 @@ impl Accounts {
         })
     }
 
-    /// Takes the second factor away. An account whose role needs one can do nothing until it has another.
+    /// Takes the authenticator away. An account whose role needs a second factor can do nothing until it has another.
     ///
     /// # Errors
-    /// [`Denied::Field`] for a wrong password; [`Denied::Code`].
+    /// As [`Proof`] has them.
     pub async fn remove_factor(
         &self,
         account: AccountId,
-        typed: &str,
-        code: &str,
+        proof: Proof<'_>,
         peer: IpAddr,
     ) -> Result<(), Denied> {
-        self.check_password(account, typed, peer).await?;
-        let (row, mut batch) = self.code_use(account, code, peer).await?;
-        let of = |sql| Statement::new(sql, [account.0.into()]);
+        let denied = proof.denied();
+        let (row, mut batch) = self.proven(account, proof, peer).await?;
+        if row.is_null(6) {
+            return Err(Denied::Forbidden("There is no authenticator"));
+        }
+        let remove = "UPDATE accounts SET totp_secret = NULL, totp_since = NULL WHERE id = $1";
         batch.extend([
-            of("UPDATE accounts SET totp_secret = NULL, totp_since = NULL WHERE id = $1"),
-            of("DELETE FROM recovery_codes WHERE account = $1"),
+            Statement::new(remove, [account.0.into()]),
+            codes_without_factor(account),
             self.notice(
                 &address_in(&row)?,
                 "Your second factor",
@@ -165,7 +163,7 @@ impl Accounts {
             )?,
         ]);
         self.act(batch, self.own(account, "factor.remove")).await.map_err(|error| match error {
-            Error::Condition(_) => Denied::Code,
+            Error::Condition(_) => denied,
             other => other.into(),
         })?;
         Ok(())
@@ -191,13 +189,10 @@ impl Accounts {
         let place = self.place("code", &account.0, peer).of(Some(account));
         self.attempt(&place).await?;
         let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
-        if row.is_null(6) {
-            return Err(Denied::Code);
-        }
         let (code, now) = (plain(code), self.clock.now());
-        let sealed = row.blob(5)?;
-        let secret = self.keys.opened(&account.0, sealed)?;
-        let used = match totp::step_of(&secret, &code, now) {
+        let sealed = if row.is_null(6) { None } else { Some(row.blob(5)?) };
+        let secret = sealed.map(|sealed| self.keys.opened(&account.0, sealed)).transpose()?;
+        let used = match secret.as_ref().and_then(|secret| totp::step_of(secret, &code, now)) {
             Some(step) => Statement::new(
                 "UPDATE accounts SET totp_step = $1 WHERE id = $2 AND totp_step < $1 AND totp_since IS NOT NULL",
                 [step.into(), account.0.into()],
@@ -208,7 +203,9 @@ impl Accounts {
             ),
         };
         let mut batch = vec![used.expecting(1), place.forgotten()];
-        if self.keys.is_outdated(&account.0, sealed) {
+        if let Some((sealed, secret)) = sealed.zip(secret)
+            && self.keys.is_outdated(&account.0, sealed)
+        {
             let sql = "UPDATE accounts SET totp_secret = $1 WHERE id = $2 AND totp_secret = $3";
             let fresh = self.keys.sealed(&account.0, &secret)?;
             batch.push(Statement::new(sql, [fresh.into(), account.0.into(), sealed.into()]));
@@ -225,6 +222,19 @@ impl Accounts {
         let known = known.find(|digest| stored.contains(&digest.as_slice()));
         Ok(known.unwrap_or_else(|| self.keys.recovery_digest(&account.0, code)))
     }
+}
+
+/// Whether an account has a second factor of either kind.
+pub(super) fn has_one(row: &Row) -> Result<bool> {
+    Ok(!row.is_null(6) || row.int(8)? > 0)
+}
+
+/// Ends the recovery codes of an account that has no second factor left; after the statement that takes one away.
+pub(super) fn codes_without_factor(account: AccountId) -> Statement {
+    let sql = "DELETE FROM recovery_codes WHERE account = $1 \
+        AND NOT EXISTS (SELECT 1 FROM passkeys WHERE account = $1) \
+        AND NOT EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND totp_since IS NOT NULL)";
+    Statement::new(sql, [account.0.into()])
 }
 
 pub(super) fn address_in(row: &Row) -> Result<super::Address, Denied> {
@@ -249,6 +259,11 @@ fn denied_exists(denied: Denied) -> Denied {
 fn plain(code: &str) -> String {
     let code = password::spelt(code);
     code.reveal().chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase()
+}
+
+/// New ones for an account.
+pub(super) fn recovery_codes() -> Result<Vec<Secret>> {
+    (0..CODES).map(|_| recovery_code()).collect()
 }
 
 /// 80 random bits as four groups of base32.

@@ -69,7 +69,7 @@ impl Role {
 pub enum Gate {
     /// Nothing.
     Open,
-    /// The code of the second factor.
+    /// The second factor.
     Code,
     /// The password was made by somebody else, and must be changed.
     NewPassword,
@@ -88,8 +88,12 @@ pub struct Identity {
     pub role: Role,
     /// What must be done before anything else.
     pub gate: Gate,
-    /// Whether it has a second factor.
+    /// Whether it has a second factor of any kind.
     pub second_factor: bool,
+    /// Whether it has an authenticator of codes.
+    pub authenticator: bool,
+    /// How many passkeys it has.
+    pub passkeys: i64,
     /// When the account was made, in seconds since 1970.
     pub created_at: i64,
 }

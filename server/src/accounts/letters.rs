@@ -67,4 +67,14 @@ impl Accounts {
         );
         self.letter(to, subject, &text)
     }
+
+    /// Tells the owner of something about a passkey, which a new password does not undo.
+    pub(super) fn passkey_letter(&self, to: &Address, what: &str) -> Result<Statement> {
+        let text = format!(
+            "{what}\n\nIf it was not you, choose a new password at once, sign in, and look at your passkeys and at \
+             where you are signed in:\n\n{origin}/account/reset\n{origin}/account/passkeys",
+            origin = self.settings.origin
+        );
+        self.letter(to, "Your passkeys", &text)
+    }
 }

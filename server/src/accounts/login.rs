@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{Result, store::Statement};
 
-const BY_ADDRESS: &str = "SELECT id, password, totp_since, disabled_at FROM accounts WHERE address_key = $1";
+const BY_ADDRESS: &str = "SELECT id, password, totp_since, disabled_at, \
+    (SELECT count(*) FROM passkeys WHERE account = accounts.id) FROM accounts WHERE address_key = $1";
 
 /// Who asks, as far as the connection and its headers say.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Visitor {
 pub enum Login {
     /// Signed in.
     Done(Started),
-    /// A session that can do nothing but take the code of the second factor.
+    /// A session that can do nothing but take the second factor.
     CodeNeeded(Started),
 }
 
@@ -78,7 +79,15 @@ impl Accounts {
             return Err(Denied::Forbidden("This account was disabled; write to those who run this site"));
         }
         let stored = self.renewed(account, row.text(1)?, typed).await?;
-        Ok(Known { account, stored, second_factor: !row.is_null(2), place })
+        Ok(Known { account, stored, second_factor: !row.is_null(2) || row.int(4)? > 0, place })
+    }
+
+    /// Ends the counters of passwords, once the second factor was right too.
+    pub(super) fn login_forgotten(&self, address: &Address, visitor: &Visitor) -> Vec<Statement> {
+        let stranger = self.place("login", address.key().as_bytes(), visitor.peer).forgotten();
+        let device = visitor.device.iter();
+        let device = device.map(|device| self.place_of_device("login", &device.digest()).forgotten());
+        std::iter::once(stranger).chain(device).collect()
     }
 
     /// A device that was signed in before has its own counter, so that a stranger's failures never reach it.

@@ -10,7 +10,7 @@ use crate::{Error, Result, store::Statement};
 pub enum Act {
     /// Ends what wrong passwords and codes made wait.
     Unlock,
-    /// Takes the second factor away and ends every session; the password stays.
+    /// Takes the second factor and every passkey away and ends every session; the password stays.
     ResetFactor,
     /// Ends every session and every token, and forgets the devices.
     SignOut,
@@ -37,8 +37,8 @@ impl Act {
         match self {
             Self::Unlock => "You can sign in to your account again without waiting.",
             Self::ResetFactor => {
-                "The second factor of your account was taken away, with its recovery codes, and you were signed out \
-                 everywhere. Sign in with your password, and set up a new one."
+                "The second factor of your account was taken away, with its passkeys and recovery codes, and you were signed \
+                 out everywhere. Sign in with your password, and set up a new one."
             }
             Self::SignOut => "You were signed out of your account everywhere.",
             Self::Disable => {
@@ -62,6 +62,8 @@ pub struct Overview {
     pub created_at: i64,
     /// Since when it has a second factor.
     pub factor_since: Option<i64>,
+    /// Passkeys.
+    pub passkeys: i64,
     /// Recovery codes that are left.
     pub recovery_codes: i64,
     /// Sessions of browsers that go on.
@@ -79,7 +81,8 @@ const COUNTS: &str = "SELECT \
     (SELECT count(*) FROM sessions WHERE account = $1 AND passed = 1 AND expires_at > $2 AND seen_at > $3), \
     (SELECT count(*) FROM refresh_families WHERE account = $1 AND ended_at IS NULL AND expires_at > $2), \
     (SELECT count(*) FROM failed_attempts WHERE holder = $4 AND allowed_at > $2), \
-    (SELECT disabled_at FROM accounts WHERE id = $1)";
+    (SELECT disabled_at FROM accounts WHERE id = $1), \
+    (SELECT count(*) FROM passkeys WHERE account = $1)";
 
 impl Accounts {
     /// The account of an address.
@@ -114,6 +117,7 @@ impl Accounts {
             role: Role::parse(row.text(2)?)?,
             created_at: row.int(7)?,
             factor_since: if row.is_null(6) { None } else { Some(row.int(6)?) },
+            passkeys: counts.int(5)?,
             recovery_codes: counts.int(0)?,
             sessions: counts.int(1)?,
             api_clients: counts.int(2)?,
@@ -139,9 +143,9 @@ impl Accounts {
                 ]
             }
             Act::ResetFactor => vec![
-                of(
-                    "UPDATE accounts SET totp_secret = NULL, totp_since = NULL WHERE id = $1 AND totp_since IS NOT NULL",
-                ),
+                of("UPDATE accounts SET totp_secret = NULL, totp_since = NULL WHERE id = $1 AND \
+                    (totp_since IS NOT NULL OR EXISTS (SELECT 1 FROM passkeys WHERE account = $1))"),
+                of("DELETE FROM passkeys WHERE account = $1"),
                 of("DELETE FROM recovery_codes WHERE account = $1"),
             ],
             Act::SignOut => vec![of("SELECT 1 FROM accounts WHERE id = $1")],

@@ -152,8 +152,8 @@ impl Accounts {
         let claims = claims.next().ok_or(Denied::SignedOut)?;
         let account = AccountId::from_hex(&claims.sub).ok_or(Denied::SignedOut)?;
         let family = AccountId::from_hex(&claims.fam).ok_or(Denied::SignedOut)?;
-        let query = "SELECT 1, 1, 1, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
-            FROM refresh_families f JOIN accounts a ON a.id = f.account \
+        let query = "SELECT 1, 1, 1, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at, \
+            (SELECT count(*) FROM passkeys WHERE account = a.id) FROM refresh_families f JOIN accounts a ON a.id = f.account \
             WHERE f.id = $1 AND f.account = $2 AND f.ended_at IS NULL AND f.expires_at > $3 AND a.disabled_at IS NULL";
         let values = [family.0.into(), account.0.into(), now.into()];
         let rows = self.store.read(Statement::new(query, values)).await?;

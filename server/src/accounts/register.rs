@@ -102,7 +102,7 @@ impl Accounts {
     }
 
     /// Makes an owner, or makes an account that exists one, with a new password that must be changed at the first sign-in.
-    /// Ends its sessions and its second factor: for the person at the machine, not for requests.
+    /// Ends its sessions and its second factors: for the person at the machine, not for requests.
     ///
     /// # Errors
     /// [`Denied::Field`] for an address that is not one; [`Denied::Failed`].
@@ -129,15 +129,16 @@ impl Accounts {
             of("DELETE FROM sessions WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
             of("DELETE FROM refresh_families WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
             of("DELETE FROM recovery_codes WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
+            of("DELETE FROM passkeys WHERE account IN (SELECT id FROM accounts WHERE address_key = $1)"),
         ]);
         self.act(batch, self.of(None, account, "owner.make")).await?;
         Ok(once)
     }
 
-    /// The row of an account: id, address, role, password, must_change, totp_secret, totp_since, created_at.
+    /// The row of an account: id, address, role, password, must_change, totp_secret, totp_since, created_at, passkeys.
     pub(super) async fn row_of(&self, id: AccountId) -> Result<Option<Row>> {
-        let query = "SELECT id, address, role, password, must_change, totp_secret, totp_since, created_at \
-            FROM accounts WHERE id = $1";
+        let query = "SELECT id, address, role, password, must_change, totp_secret, totp_since, created_at, \
+            (SELECT count(*) FROM passkeys WHERE account = $1) FROM accounts WHERE id = $1";
         Ok(self.store.read(Statement::new(query, [id.0.into()])).await?.into_iter().next())
     }
 }

@@ -17,8 +17,8 @@ const DEVICE: i64 = 180 * 24 * 3600;
 /// Seconds between two notes of a session's use.
 const NOTED: i64 = 60;
 
-const FIND: &str = "SELECT s.id, s.passed, s.seen_at, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at \
-    FROM sessions s JOIN accounts a ON a.id = s.account \
+const FIND: &str = "SELECT s.id, s.passed, s.seen_at, a.id, a.address, a.role, a.must_change, a.totp_since, a.created_at, \
+    (SELECT count(*) FROM passkeys WHERE account = a.id) FROM sessions s JOIN accounts a ON a.id = s.account \
     WHERE s.digest = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND a.disabled_at IS NULL";
 
 /// A session that was begun, for the cookies.
@@ -78,6 +78,36 @@ impl Accounts {
         }
     }
 
+    /// Begins a session without a step before it, in the batch of the act that needs it.
+    pub(super) async fn begin_session(
+        &self,
+        account: AccountId,
+        stored: &str,
+        visitor: &Visitor,
+        before: Option<&Secret>,
+        mut batch: Vec<Statement>,
+        entry: Entry,
+    ) -> Result<Started, Denied> {
+        let (session, device) = (Secret::random()?, Secret::random()?);
+        batch.extend(before.map(ending));
+        self.push_session(&mut batch, (&session, &device), account, stored, visitor)?;
+        self.act(batch, entry).await?;
+        Ok(Started { account, session, device: Some(device) })
+    }
+
+    fn push_session(
+        &self,
+        batch: &mut Vec<Statement>,
+        (session, device): (&Secret, &Secret),
+        account: AccountId,
+        stored: &str,
+        visitor: &Visitor,
+    ) -> Result<()> {
+        batch.push(self.insertion_of(session, account, stored, true, visitor)?.expecting(1));
+        batch.push(self.device_of(account, device));
+        Ok(())
+    }
+
     fn insertion_of(
         &self,
         session: &Secret,
@@ -124,8 +154,7 @@ impl Accounts {
         let (session, device) = (Secret::random()?, Secret::random()?);
         // First, so that a session that was ended meanwhile is not replaced.
         batch.insert(0, ending(before).expecting(1));
-        batch.push(self.insertion_of(&session, account, stored, true, visitor)?.expecting(1));
-        batch.push(self.device_of(account, &device));
+        self.push_session(&mut batch, (&session, &device), account, stored, visitor)?;
         self.act(batch, entry).await?;
         Ok(Started { account, session, device: Some(device) })
     }
@@ -216,9 +245,10 @@ fn entry_of(row: &Row, current: &[u8]) -> Result<SessionEntry> {
     })
 }
 
-/// From columns 3 to 8 of [`FIND`].
+/// From columns 3 to 9 of [`FIND`].
 pub(super) fn identity_of(row: &Row, passed: bool) -> Result<Identity> {
-    let (role, second_factor) = (Role::parse(row.text(5)?)?, !row.is_null(7));
+    let (role, authenticator, passkeys) = (Role::parse(row.text(5)?)?, !row.is_null(7), row.int(9)?);
+    let second_factor = authenticator || passkeys > 0;
     let address = Address::parse(row.text(4)?).map_err(|_denied| Error::Corrupt {
         what: "the address of an account".into(),
         problem: "is not one".into(),
@@ -229,6 +259,8 @@ pub(super) fn identity_of(row: &Row, passed: bool) -> Result<Identity> {
         role,
         gate: identity::gate(passed, row.int(6)? == 1, role, second_factor),
         second_factor,
+        authenticator,
+        passkeys,
         created_at: row.int(8)?,
     })
 }

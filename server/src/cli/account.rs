@@ -128,27 +128,26 @@ fn told(denied: Denied) -> Error {
 
 fn show(overview: &Overview, json: bool) {
     let Overview { account, address, role, created_at, factor_since, disabled_at, .. } = overview;
-    let Overview { recovery_codes, sessions, api_clients, waits, .. } = overview;
+    let Overview { passkeys, recovery_codes, sessions, api_clients, waits, .. } = overview;
     let time = |at: i64| UnixTime(at).to_string();
     if json {
         let value = json!({
             "account": account.hex(), "address": address.as_str(), "role": role.name(),
             "created_at": time(*created_at), "factor_since": factor_since.map(time),
-            "recovery_codes": recovery_codes, "sessions": sessions, "api_clients": api_clients,
+            "passkeys": passkeys, "recovery_codes": recovery_codes, "sessions": sessions, "api_clients": api_clients,
             "waits": waits, "disabled_at": disabled_at.map(time),
         });
         say!("{value}");
         return;
     }
-    let factor = factor_since.map_or_else(
-        || "none".into(),
-        |at| format!("since {}, {recovery_codes} recovery codes left", time(at)),
-    );
+    let factor = factor_since.map_or_else(|| "none".into(), |at| format!("since {}", time(at)));
     say!("account        {}", account.hex());
     say!("address        {}", address.as_str());
     say!("role           {}", role.name());
     say!("made           {}", time(*created_at));
-    say!("second factor  {factor}");
+    say!("authenticator  {factor}");
+    say!("passkeys       {passkeys}");
+    say!("recovery codes {recovery_codes}");
     say!("signed in      {sessions} browsers, {api_clients} clients of the API");
     say!("waits          {waits} networks or devices after failed attempts");
     say!("disabled       {}", disabled_at.map_or_else(|| "no".into(), |at| format!("since {}", time(at))));

@@ -1,4 +1,4 @@
-//! Style, icon and pictures: part of the program, named by their content, kept by browsers for a year.
+//! Style, icon, script and pictures: part of the program, named by their content, kept by browsers for a year.
 
 use std::fmt::Write as _;
 
@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// The icon, also at `/favicon.svg`.
 pub(super) const ICON: &str = include_str!("../../assets/favicon.svg");
+/// The one script, for the pages on which a passkey can be used.
+const SCRIPT: &str = include_str!("../../assets/passkey.js");
 /// What an SVG file is.
 pub(super) const SVG: &str = "image/svg+xml";
 
@@ -30,6 +32,8 @@ pub struct AssetPaths {
     pub css: String,
     /// The icon.
     pub icon: String,
+    /// The script of passkeys.
+    pub script: String,
     /// The installer's disk, summary and confirmation screens.
     pub screens: [String; 3],
 }
@@ -43,6 +47,7 @@ impl AssetPaths {
         Ok(Self {
             css: fingerprinted("site.css", style_sheet(specs)?.as_bytes()),
             icon: fingerprinted("favicon.svg", ICON.as_bytes()),
+            script: fingerprinted("passkey.js", SCRIPT.as_bytes()),
             screens: SCREENS.map(|(name, bytes)| fingerprinted(name, bytes)),
         })
     }
@@ -67,6 +72,7 @@ impl Assets {
         let mut files = vec![
             (paths.css.clone(), Page::new(sheet, "text/css; charset=utf-8", IMMUTABLE)?),
             (paths.icon.clone(), Page::new(ICON.into(), SVG, IMMUTABLE)?),
+            (paths.script.clone(), Page::new(SCRIPT.into(), "text/javascript; charset=utf-8", IMMUTABLE)?),
         ];
         for (path, (_, bytes)) in paths.screens.iter().zip(SCREENS) {
             files.push((path.clone(), Page::new(bytes.into(), "image/png", IMMUTABLE)?));

@@ -11,23 +11,32 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{Frame, Layout, security_headers};
+use super::{
+    Frame, Layout,
+    headers::{Scripted, allow_script, security_headers},
+};
 use crate::http::{Code, Problem};
 
 /// Makes every answer of a router one of the site: security headers on all, `no-store` where nothing is said of caches,
-/// and a page in the site's frame for each error that has none. Below `/api/` errors stay as they are.
+/// and a page in the site's frame for each error that has none. Below `/api/`, and for a script, which asks for JSON,
+/// errors stay as they are.
 pub fn framed(router: Router, frame: Arc<Frame>) -> Router {
     router.layer(middleware::from_fn_with_state(frame, dress))
 }
 
 async fn dress(State(frame): State<Arc<Frame>>, request: Request, next: Next) -> Response {
-    let is_api = request.uri().path().starts_with("/api/");
+    let asks_for_json = request.headers().get(header::ACCEPT).is_some_and(|kind| kind == "application/json");
+    let is_api = asks_for_json || request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
     if !is_api && is_bare(&response) {
         response = with_page(&frame, response);
     }
+    let is_scripted = response.extensions().get::<Scripted>().is_some();
     let headers = response.headers_mut();
     security_headers(headers);
+    if is_scripted {
+        allow_script(headers);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

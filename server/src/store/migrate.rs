@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0004-limits", sql: include_str!("../../migrations/0004-limits.sql") },
     Migration { name: "0005-files", sql: include_str!("../../migrations/0005-files.sql") },
     Migration { name: "0006-operator", sql: include_str!("../../migrations/0006-operator.sql") },
+    Migration { name: "0007-passkeys", sql: include_str!("../../migrations/0007-passkeys.sql") },
 ];
 
 impl Migration {

@@ -29,7 +29,7 @@ impl Demo {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut after =
             |start: &str| lines.find_map(|line| line.strip_prefix(start).map(str::to_owned)).unwrap();
-        let origin = after("serving ");
+        let origin = after("open ");
         let owner = after("sign in at /account as ");
         let (owner, once) = owner.split_once(", once, with the password ").unwrap();
         Self { child, origin, owner: owner.into(), once: once.into(), folder }

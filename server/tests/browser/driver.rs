@@ -192,6 +192,35 @@ impl Browser {
         self.get(&format!("element/{element}/property/{property}")).as_str().unwrap_or_default().to_owned()
     }
 
+    /// An authenticator without a device, which verifies whoever is there (WebAuthn, section 11.3); its number.
+    pub(crate) fn authenticator(&self) -> String {
+        let kind = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserConsenting": true, "isUserVerified": true});
+        self.post("webauthn/authenticator", &kind).as_str().unwrap().to_owned()
+    }
+
+    /// What an authenticator holds.
+    pub(crate) fn credentials(&self, authenticator: &str) -> Vec<Value> {
+        self.get(&format!("webauthn/authenticator/{authenticator}/credentials")).as_array().unwrap().clone()
+    }
+
+    /// Says whether it knows again whoever is there.
+    pub(crate) fn verified(&self, authenticator: &str, verified: bool) {
+        self.post(
+            &format!("webauthn/authenticator/{authenticator}/uv"),
+            &json!({ "isUserVerified": verified }),
+        );
+    }
+
+    /// Waits for a text that a script writes.
+    pub(crate) fn wait_for(&self, css: &str, text: &str) {
+        let begun = Instant::now();
+        while !self.text(css).contains(text) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{css} says {:?}", self.text(css));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
@@ -200,6 +229,11 @@ impl Browser {
     pub(crate) fn scripts(&self, allowed: bool) {
         let allowed = allowed || self.axe.is_some();
         self.chromium("Emulation.setScriptExecutionDisabled", &json!({ "value": !allowed }));
+    }
+
+    /// With axe-core they never are.
+    pub(crate) const fn scripts_are_off(&self) -> bool {
+        self.axe.is_none()
     }
 
     /// What the console said since the last time that is worse than a note.

@@ -21,7 +21,7 @@ fn the_operator_helps_while_it_serves_and_never_by_mistake() {
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!((&shown["api_clients"], &shown["disabled_at"]), (&1.into(), &serde_json::Value::Null));
     let shown = String::from_utf8(place.run(&["account", "show", ANN]).stdout).unwrap();
-    assert!(shown.contains("second factor  none"), "{shown}");
+    assert!(shown.contains("authenticator  none"), "{shown}");
 
     // Neither another address, nor silence, nor a mere yes.
     for (more, typed) in [(vec!["--yes", "bob@example.org"], ""), (vec![], ""), (vec![], "yes\n")] {

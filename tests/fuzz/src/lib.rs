@@ -18,6 +18,7 @@ pub mod revocations;
 pub mod sums;
 pub mod superblocks;
 pub mod uevents;
+pub mod webauthn;
 
 use std::{collections::HashSet, convert::Infallible, sync::LazyLock};
 

@@ -14,10 +14,11 @@ use axum::{
 use super::{
     Web,
     forms::{Asked, Fields},
-    view::{self, CODE, Failure, FormPage, PASSWORD, Shown},
+    passkeys,
+    view::{self, CODE, Failure, FormPage, PASSWORD, PasskeyForm, Shown},
 };
 use crate::{
-    accounts::{Denied, Secret},
+    accounts::{Denied, Proof, Secret},
     http::{Code, Problem},
     site::Layout,
 };
@@ -33,25 +34,33 @@ pub(super) fn router() -> Router<Arc<Web>> {
         .route("/account/second-factor/begin", post(begin))
         .route("/account/second-factor/finish", post(finish))
         .route("/account/second-factor/remove", post(remove))
+        .route("/account/second-factor/remove/passkey", post(remove_by_passkey))
         .route("/account/second-factor/code.svg", get(picture))
 }
 
 const BEGIN: FormPage = FormPage {
-    title: "Set up a second factor",
-    intro: "With a second factor, signing in takes a code of an authenticator beside the password. You need a program \
-            that makes such codes (TOTP).",
+    title: "Set up an authenticator",
+    intro: "With a second factor, signing in takes more than the password: a code of an authenticator, which is a program \
+            that makes such codes (TOTP), or a passkey.",
     action: "/account/second-factor/begin",
     fields: &[PASSWORD],
     submit: "Begin",
-    links: &[("/account", "Back to your account")],
+    passkey: None,
+    links: &[(passkeys::HERE, "Use a passkey instead"), ("/account", "Back to your account")],
 };
 
 const REMOVE: FormPage = FormPage {
-    title: "Your second factor",
+    title: "Your authenticator",
     intro: "It is set up. To remove it, enter your password and a code.",
     action: "/account/second-factor/remove",
     fields: &[PASSWORD, CODE],
-    submit: "Remove the second factor",
+    submit: "Remove the authenticator",
+    passkey: Some(PasskeyForm {
+        title: "Or with a passkey",
+        action: "/account/second-factor/remove/passkey",
+        options: passkeys::PROOF,
+        submit: "Remove it with a passkey",
+    }),
     links: &[("/account", "Back to your account")],
 };
 
@@ -71,8 +80,9 @@ async fn page(State(web): Site, asked: Asked) -> Answer {
 /// The page in the state that the account is in.
 async fn shown(web: &Web, asked: &Asked, denied: Option<Denied>) -> Answer {
     let (identity, _) = asked.signed_in(&web.accounts, HERE).await?;
-    if identity.second_factor {
-        return Ok(view::form(web, asked, &REMOVE, Shown { denied, ..Shown::default() }));
+    if identity.authenticator {
+        let passkey = identity.passkeys > 0;
+        return Ok(view::form(web, asked, &REMOVE, Shown { denied, passkey, ..Shown::default() }));
     }
     let Some(enrolment) = web.accounts.enrolment(identity.account).await? else {
         return Ok(view::form(web, asked, &BEGIN, Shown { denied, ..Shown::default() }));
@@ -113,9 +123,17 @@ async fn begin(State(web): Site, mut fields: Fields) -> Answer {
 
 #[derive(Template)]
 #[template(path = "account/codes.html")]
-struct Codes<'a> {
+pub(super) struct Codes<'a> {
     layout: Layout<'a>,
-    codes: Vec<String>,
+    codes: Vec<&'a str>,
+}
+
+impl Codes<'_> {
+    /// The page that shows recovery codes, once.
+    pub(super) fn of(web: &Web, path: &str, codes: &[Secret]) -> Response {
+        let codes = codes.iter().map(Secret::reveal).collect();
+        view::render(StatusCode::OK, &Codes { layout: view::layout(web, path), codes })
+    }
 }
 
 async fn finish(State(web): Site, mut fields: Fields) -> Answer {
@@ -123,9 +141,7 @@ async fn finish(State(web): Site, mut fields: Fields) -> Answer {
     let (identity, session) = fields.asked.signed_in(&web.accounts, HERE).await?;
     match web.accounts.finish_factor(identity.account, &code, &session, &fields.asked.visitor).await {
         Ok((started, codes)) => {
-            let codes = codes.iter().map(|code| code.reveal().to_owned()).collect();
-            let mut response =
-                view::render(StatusCode::OK, &Codes { layout: view::layout(&web, HERE), codes });
+            let mut response = Codes::of(&web, HERE, &codes);
             web.accounts.set_started(response.headers_mut(), &started);
             Ok(response)
         }
@@ -134,10 +150,20 @@ async fn finish(State(web): Site, mut fields: Fields) -> Answer {
 }
 
 async fn remove(State(web): Site, mut fields: Fields) -> Answer {
-    let [password, code] = fields.take(["password", "code"])?;
-    let (identity, _) = fields.asked.signed_in(&web.accounts, HERE).await?;
-    match web.accounts.remove_factor(identity.account, &password, &code, fields.asked.visitor.peer).await {
+    let [typed, code] = fields.take(["password", "code"])?;
+    removed(&web, &fields.asked, Proof::Password { typed: &typed, code: &code }).await
+}
+
+async fn remove_by_passkey(State(web): Site, mut fields: Fields) -> Answer {
+    let [answer] = fields.take(["passkey"])?;
+    let holder = fields.asked.holder();
+    removed(&web, &fields.asked, Proof::Passkey { answer: &answer, holder: &holder }).await
+}
+
+async fn removed(web: &Web, asked: &Asked, proof: Proof<'_>) -> Answer {
+    let (identity, _) = asked.signed_in(&web.accounts, HERE).await?;
+    match web.accounts.remove_factor(identity.account, proof, asked.visitor.peer).await {
         Ok(()) => Ok(view::go("/account")),
-        Err(denied) => shown(&web, &fields.asked, Some(denied)).await,
+        Err(denied) => shown(web, asked, Some(denied)).await,
     }
 }

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{Web, cookies::Cookie, next::Next, read::unreadable, view::Failure};
+use super::{Web, cookies::Cookie, next::Next, passkeys, read::unreadable, view::Failure};
 use crate::{
     accounts::{Accounts, Denied, Gate, Identity, Secret, Visitor, secret::Secret as Token},
     http::{Code, Problem},
@@ -47,7 +47,8 @@ impl Asked {
         accounts.keys.form_token(&self.holder())
     }
 
-    fn holder(&self) -> Vec<u8> {
+    /// By what whoever asks is known: a session, or the cookie of a visitor.
+    pub(super) fn holder(&self) -> Vec<u8> {
         match &self.session {
             Some(session) => [b"session".as_slice(), &session.digest()].concat(),
             None => [b"visitor".as_slice(), &self.before.digest()].concat(),
@@ -68,6 +69,8 @@ impl Asked {
             Gate::Open => None,
             Gate::Code => Some("/account/code"),
             Gate::NewPassword => Some("/account/password"),
+            // A passkey is one.
+            Gate::SetUpFactor if at == passkeys::HERE => None,
             Gate::SetUpFactor => Some("/account/second-factor"),
         };
         match first {

@@ -1,27 +1,26 @@
-//! Signing in and out, the overview, sessions, password, address and the end of an account.
+//! The overview, signing out, sessions, password, address and the end of an account.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     Router,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::Response,
     routing::{get, post},
 };
-use serde::Deserialize;
 
 use super::{
     Web,
     cookies::Cookie,
     forms::{Asked, Fields},
-    next::Next,
+    passkeys,
     read::{for_people, rfc3339},
-    view::{self, CODE, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, Shown},
+    view::{self, CODE, EMAIL, Failure, Field, FormPage, NEW_PASSWORD, PASSWORD, PasskeyForm, Shown},
 };
 use crate::{
-    accounts::{Accounts, Denied, Gate, Identity, Login, SessionEntry},
+    accounts::{Accounts, Proof, SessionEntry},
     site::Layout,
 };
 
@@ -33,8 +32,6 @@ const HOME: &str = "/account";
 pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route("/account", get(overview))
-        .route("/account/sign-in", get(sign_in_page).post(sign_in))
-        .route("/account/code", get(code_page).post(code))
         .route("/account/sign-out", post(sign_out))
         .route("/account/sign-out-everywhere", post(sign_out_everywhere))
         .route("/account/sessions", get(sessions))
@@ -42,91 +39,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
         .route("/account/password", get(password_page).post(password))
         .route("/account/address", get(address_page).post(address))
         .route("/account/delete", get(delete_page).post(delete))
-}
-
-const SIGN_IN: FormPage = FormPage {
-    title: "Sign in",
-    intro: "",
-    action: "/account/sign-in",
-    fields: &[EMAIL, PASSWORD],
-    submit: "Sign in",
-    links: &[("/account/register", "Make an account"), ("/account/reset", "I forgot my password")],
-};
-
-/// What stands behind the question mark of a page that leads on.
-#[derive(Deserialize)]
-struct Wanted {
-    #[serde(default)]
-    next: String,
-}
-
-async fn sign_in_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Response {
-    let next = Next::parse(&wanted.next);
-    view::form(&web, &asked, &SIGN_IN, Shown { next: next.as_ref(), ..Shown::default() })
-}
-
-async fn sign_in(State(web): Site, mut fields: Fields) -> Answer {
-    let next = fields.next();
-    let [email, password] = fields.take(["email", "password"])?;
-    let asked = &fields.asked;
-    let (started, mut response) =
-        match web.accounts.login(&email, &password, &asked.visitor, asked.session.as_ref()).await {
-            Ok(Login::Done(started)) => (started, view::go(next.as_ref().map_or(HOME, Next::path))),
-            Ok(Login::CodeNeeded(started)) => (
-                started,
-                view::go(&next.map_or(CODE_PAGE.action.into(), |next| next.after(CODE_PAGE.action))),
-            ),
-            Err(denied) => {
-                let shown = Shown { email: &email, next: next.as_ref(), ..Shown::again(denied) };
-                return Ok(view::form(&web, asked, &SIGN_IN, shown));
-            }
-        };
-    web.accounts.set_started(response.headers_mut(), &started);
-    web.accounts.set_cookie(response.headers_mut(), Cookie::Visitor, None);
-    Ok(response)
-}
-
-const CODE_PAGE: FormPage = FormPage {
-    title: "Second factor",
-    intro: "Your password was right. One step is left.",
-    action: "/account/code",
-    fields: &[CODE],
-    submit: "Sign in",
-    links: &[
-        ("/contact", "I have neither the authenticator nor a recovery code: write to us"),
-        ("/account/sign-in", "Sign in with another account"),
-    ],
-};
-
-async fn code_page(State(web): Site, Query(wanted): Query<Wanted>, asked: Asked) -> Answer {
-    waiting_for_code(&web.accounts, &asked).await?;
-    let next = Next::parse(&wanted.next);
-    Ok(view::form(&web, &asked, &CODE_PAGE, Shown { next: next.as_ref(), ..Shown::default() }))
-}
-
-async fn waiting_for_code(accounts: &Accounts, asked: &Asked) -> Result<Identity, Failure> {
-    let (identity, _) = asked.signed_in(accounts, CODE_PAGE.action).await?;
-    if identity.gate == Gate::Code { Ok(identity) } else { Err(Failure::Go(HOME)) }
-}
-
-async fn code(State(web): Site, mut fields: Fields) -> Answer {
-    let next = fields.next();
-    let [code] = fields.take(["code"])?;
-    let asked = &fields.asked;
-    let identity = waiting_for_code(&web.accounts, asked).await?;
-    let session = asked.session.as_ref().ok_or(Denied::SignedOut)?;
-    match web.accounts.pass_factor(identity.account, &code, session, &asked.visitor).await {
-        Ok(started) => {
-            let mut response = view::go(next.as_ref().map_or(HOME, Next::path));
-            web.accounts.set_started(response.headers_mut(), &started);
-            Ok(response)
-        }
-        Err(Denied::SignedOut) => Err(Failure::SignIn(HOME)),
-        Err(denied) => {
-            let shown = Shown { next: next.as_ref(), ..Shown::again(denied) };
-            Ok(view::form(&web, asked, &CODE_PAGE, shown))
-        }
-    }
+        .route("/account/delete/passkey", post(delete_by_passkey))
 }
 
 async fn sign_out(State(web): Site, mut fields: Fields) -> Answer {
@@ -156,7 +69,8 @@ struct Overview<'a> {
     layout: Layout<'a>,
     address: String,
     role: &'static str,
-    second_factor: bool,
+    authenticator: bool,
+    passkeys: i64,
     codes_left: i64,
     since: Time,
     form_token: String,
@@ -168,7 +82,8 @@ async fn overview(State(web): Site, asked: Asked) -> Answer {
         layout: view::layout(&web, HOME),
         address: identity.address.as_str().to_owned(),
         role: identity.role.name(),
-        second_factor: identity.second_factor,
+        authenticator: identity.authenticator,
+        passkeys: identity.passkeys,
         codes_left: web.accounts.recovery_codes_left(identity.account).await?,
         since: Time::of(identity.created_at),
         form_token: asked.form_token(&web.accounts),
@@ -185,13 +100,13 @@ struct Sessions<'a> {
 }
 
 /// A time for programs and for people.
-struct Time {
-    rfc3339: String,
-    text: String,
+pub(super) struct Time {
+    pub(super) rfc3339: String,
+    pub(super) text: String,
 }
 
 impl Time {
-    fn of(seconds: i64) -> Self {
+    pub(super) fn of(seconds: i64) -> Self {
         Self { rfc3339: rfc3339(seconds), text: for_people(seconds) }
     }
 }
@@ -236,6 +151,7 @@ const CHANGE_PASSWORD: FormPage = FormPage {
     action: "/account/password",
     fields: &[PASSWORD, NEW_PASSWORD],
     submit: "Change the password",
+    passkey: None,
     links: &[("/account", "Back to your account")],
 };
 
@@ -264,6 +180,7 @@ const CHANGE_ADDRESS: FormPage = FormPage {
     action: "/account/address",
     fields: &[Field { label: "New e-mail address", autocomplete: "email", ..EMAIL }, PASSWORD],
     submit: "Send the letter",
+    passkey: None,
     links: &[("/account", "Back to your account")],
 };
 
@@ -301,20 +218,39 @@ const DELETE: FormPage = FormPage {
         },
     ],
     submit: "Delete the account",
+    passkey: Some(PasskeyForm {
+        title: "Or with a passkey",
+        action: "/account/delete/passkey",
+        options: passkeys::PROOF,
+        submit: "Delete it with a passkey",
+    }),
     links: &[("/account", "Back to your account")],
 };
 
 async fn delete_page(State(web): Site, asked: Asked) -> Answer {
-    asked.signed_in(&web.accounts, "/account/delete").await?;
-    Ok(view::form(&web, &asked, &DELETE, Shown::default()))
+    let (identity, _) = asked.signed_in(&web.accounts, "/account/delete").await?;
+    let passkey = identity.passkeys > 0;
+    Ok(view::form(&web, &asked, &DELETE, Shown { passkey, ..Shown::default() }))
 }
 
 async fn delete(State(web): Site, mut fields: Fields) -> Answer {
-    let [password, code] = fields.take(["password", "code"])?;
-    let asked = &fields.asked;
+    let [typed, code] = fields.take(["password", "code"])?;
+    deleted(&web, &fields.asked, Proof::Password { typed: &typed, code: &code }).await
+}
+
+async fn delete_by_passkey(State(web): Site, mut fields: Fields) -> Answer {
+    let [answer] = fields.take(["passkey"])?;
+    let holder = fields.asked.holder();
+    deleted(&web, &fields.asked, Proof::Passkey { answer: &answer, holder: &holder }).await
+}
+
+async fn deleted(web: &Web, asked: &Asked, proof: Proof<'_>) -> Answer {
     let (identity, _) = asked.signed_in(&web.accounts, "/account/delete").await?;
-    match web.accounts.delete(identity.account, &password, &code, asked.visitor.peer).await {
+    match web.accounts.delete(identity.account, proof, asked.visitor.peer).await {
         Ok(()) => Ok(signed_out(&web.accounts)),
-        Err(denied) => Ok(view::form(&web, asked, &DELETE, Shown::again(denied))),
+        Err(denied) => {
+            let shown = Shown { passkey: identity.passkeys > 0, ..Shown::again(denied) };
+            Ok(view::form(web, asked, &DELETE, shown))
+        }
     }
 }

@@ -45,6 +45,7 @@ const REGISTER: FormPage = FormPage {
     action: "/account/register",
     fields: &[EMAIL, Field { name: "password", label: "Password", ..NEW_PASSWORD }],
     submit: "Make the account",
+    passkey: None,
     links: &[("/account/sign-in", "I have an account")],
 };
 
@@ -73,6 +74,7 @@ const CONFIRM: FormPage = FormPage {
     action: "/account/confirm",
     fields: &[PASSWORD],
     submit: "Finish the account",
+    passkey: None,
     links: &[("/account/register", "Register again")],
 };
 
@@ -98,6 +100,7 @@ const RESET: FormPage = FormPage {
     action: "/account/reset",
     fields: &[EMAIL],
     submit: "Send the letter",
+    passkey: None,
     links: &[SIGN_IN],
 };
 
@@ -125,6 +128,7 @@ const NEW: FormPage = FormPage {
     action: "/account/reset/new",
     fields: &[NEW_PASSWORD],
     submit: "Set the password",
+    passkey: None,
     links: &[("/account/reset", "Ask for a new link")],
 };
 
@@ -146,6 +150,7 @@ const CONFIRM_ADDRESS: FormPage = FormPage {
     action: "/account/address/confirm",
     fields: &[],
     submit: "Use this address",
+    passkey: None,
     links: &[("/account", "Go to your account")],
 };
 

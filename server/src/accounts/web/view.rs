@@ -7,7 +7,12 @@ use axum::{
 };
 
 use super::{Web, cookies::Cookie, forms::Asked, next::Next};
-use crate::{Error, accounts::Denied, http::Problem, site::Layout};
+use crate::{
+    Error,
+    accounts::Denied,
+    http::Problem,
+    site::{Layout, Scripted},
+};
 
 /// A field of a form.
 pub(super) struct Field {
@@ -57,8 +62,20 @@ pub(super) struct FormPage {
     pub(super) action: &'static str,
     pub(super) fields: &'static [Field],
     pub(super) submit: &'static str,
+    /// A passkey in place of all that.
+    pub(super) passkey: Option<PasskeyForm>,
     /// Where else to go: path and words.
     pub(super) links: &'static [(&'static str, &'static str)],
+}
+
+/// A form that a passkey fills in.
+pub(super) struct PasskeyForm {
+    pub(super) title: &'static str,
+    /// Where the answer goes.
+    pub(super) action: &'static str,
+    /// Where the browser learns what to ask for.
+    pub(super) options: &'static str,
+    pub(super) submit: &'static str,
 }
 
 #[derive(Template)]
@@ -66,8 +83,10 @@ pub(super) struct FormPage {
 struct FormView<'a> {
     layout: Layout<'a>,
     page: &'a FormPage,
+    passkey: Option<&'a PasskeyForm>,
     form_token: String,
     link_token: &'a str,
+    item: &'a str,
     next: &'a str,
     email: &'a str,
     error: Option<String>,
@@ -82,6 +101,10 @@ struct FormView<'a> {
 pub(super) struct Shown<'a> {
     /// The token of a mailed link, which goes along.
     pub(super) link_token: &'a str,
+    /// What it is about, of several.
+    pub(super) item: &'a str,
+    /// Whether whoever asks may have a passkey for it.
+    pub(super) passkey: bool,
     /// Where it goes on afterwards.
     pub(super) next: Option<&'a Next>,
     /// The address that was typed before.
@@ -110,11 +133,14 @@ pub(super) fn form(web: &Web, asked: &Asked, page: &FormPage, shown: Shown<'_>) 
         Some(Denied::Credentials) => page.fields.first().map_or("", |field| field.name),
         _ => wrong,
     };
+    let passkey = page.passkey.as_ref().filter(|_| shown.passkey && web.accounts.offers_passkeys());
     let view = FormView {
         layout: layout(web, page.action),
         page,
+        passkey,
         form_token: asked.form_token(&web.accounts),
         link_token: shown.link_token,
+        item: shown.item,
         next: shown.next.map_or("", Next::path),
         email: shown.email,
         error: shown.denied.as_ref().map(Denied::sentence),
@@ -123,6 +149,9 @@ pub(super) fn form(web: &Web, asked: &Asked, page: &FormPage, shown: Shown<'_>) 
     };
     let problem = shown.denied.map(Problem::from);
     let mut response = render(problem.as_ref().map_or(StatusCode::OK, Problem::status), &view);
+    if passkey.is_some() {
+        response.extensions_mut().insert(Scripted);
+    }
     if let Some(problem) = problem {
         // Retry-After, when the problem has one.
         let headers = problem.into_response().into_parts().0.headers;
