@@ -54,7 +54,8 @@ impl Wanted {
 }
 
 impl KeyFile {
-    fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         let (Self::Named(path) | Self::System(path)) = self;
         path
     }
