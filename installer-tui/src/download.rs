@@ -6,6 +6,7 @@
 //! No server is believed. What it says of releases only chooses where to look; names, lengths and digests are those of the
 //! signed manifest, so that bytes of several servers can be put together.
 
+mod begin;
 mod catalogue;
 mod fetch;
 mod mirrors;
@@ -13,6 +14,7 @@ mod part;
 mod plan;
 mod problem;
 mod release;
+mod remote;
 mod url;
 mod web;
 
@@ -20,5 +22,6 @@ pub use fetch::{Done, Event, Observer, Phase, run};
 pub use mirrors::Patience;
 pub use plan::{DownloadPlan, Wishes};
 pub use problem::{Fault, Problem};
+pub use remote::image;
 pub use url::{Origin, Url};
 pub use web::Web;

@@ -191,6 +191,7 @@ fn read_back(
         expected: None,
         map: None,
         head: Vec::new(),
+        stream: None,
     };
     reports.enter(Phase::Verify, total);
     let summary =

@@ -19,7 +19,10 @@ use super::{PathArgs, lines, map::parse_edition, signals::Asked};
 use crate::{
     download::{self, DownloadPlan, Event, Origin, Patience, Phase, Problem, Url, Web, Wishes},
     error::Error,
-    flash::ranges::KeyFile,
+    flash::{
+        image::ImageFile,
+        ranges::{KeyFile, Wanted},
+    },
     password::Secret,
     reports::Report,
 };
@@ -145,6 +148,40 @@ fn token(file: Option<&Path>) -> Result<Option<Secret>, Error> {
         return Err(Problem::Token(place.into()).into());
     }
     Ok(Some(Secret::new(token.into())))
+}
+
+/// Whether an image is named by its address.
+pub(super) fn is_address(text: &str) -> bool {
+    Url::is_meant(text)
+}
+
+/// The image at an address, which is also what opens it.
+pub(super) fn remote(address: &str, wanted: &Wanted) -> Result<ImageFile, Error> {
+    let link = Url::parse(address).ok_or(Problem::Link("is no address"))?;
+    let (origin, edition, version, _) =
+        link.release().ok_or(Problem::Link("is not the address of a release's file"))?;
+    if let Some(wanted) = wanted.edition.filter(|wanted| *wanted != edition) {
+        return Err(Error::EditionOfImage { wanted, found: Some(edition) });
+    }
+    let web = Web::new(link.is_secure(), Patience::default().idle)?;
+    let (linked, named) = (link.is_link(), PathBuf::from(link.to_string()));
+    let wishes = Wishes {
+        edition,
+        channel: None,
+        version: Some(version),
+        origins: vec![origin],
+        links: if linked { vec![link] } else { Vec::new() },
+        token: token(None)?,
+        keys: wanted.keys.clone(),
+        directory: PathBuf::new(),
+        overwrite: false,
+        patience: Patience::default(),
+    };
+    let image = download::image(wishes, web)?;
+    match image.path == named {
+        true => Ok(image),
+        false => Err(Problem::Link("names another file than the image").into()),
+    }
 }
 
 pub(super) fn run(paths: &PathArgs, args: &DownloadArgs) -> Result<(), Error> {

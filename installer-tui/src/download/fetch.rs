@@ -7,14 +7,16 @@ use std::{
 
 use aegis_core::hex::Digest;
 use serde::Serialize;
+use ureq::BodyReader;
 
 use super::{
+    begin::{Job, Tags},
     mirrors::{Mirrors, Patience},
     part::{Part, Refusal, is_same},
     plan::{DownloadPlan, Wishes},
     problem::{Fault, Problem},
     release::Servers,
-    web::{Answer, Ask, Web, reading},
+    web::{Web, reading},
 };
 use crate::{
     backup::FileProblem,
@@ -123,7 +125,7 @@ pub fn run(
     let fetched = plan.size - part.length();
     let mirrors = Mirrors::new(&plan.from, wishes.patience);
     let tags = vec![None; plan.from.len()];
-    let mut fetch = Fetch { plan, wishes, web, part, mirrors, tags, reports, tell: &tell };
+    let mut fetch = Fetch { job: Job { plan, wishes, web }, part, mirrors, tags, reports, tell: &tell };
     fetch.all()?;
     let Fetch { part, .. } = fetch;
     put_beside(plan)?;
@@ -145,13 +147,10 @@ fn put_beside(plan: &DownloadPlan) -> Result<(), Error> {
 
 /// A download under way.
 struct Fetch<'a> {
-    plan: &'a DownloadPlan,
-    wishes: &'a Wishes,
-    web: &'a Web,
+    job: Job<'a>,
     part: Part,
     mirrors: Mirrors,
-    /// The strong tag that each server gave the file.
-    tags: Vec<Option<String>>,
+    tags: Tags,
     reports: Reports<'a, Phase>,
     tell: &'a dyn Fn(Event<'_>) -> bool,
 }
@@ -160,7 +159,7 @@ impl Fetch<'_> {
     fn all(&mut self) -> Result<(), Error> {
         while !self.part.is_whole() {
             let Some(server) = self.mirrors.choose() else {
-                let none = Mirrors::new(&[], self.wishes.patience);
+                let none = Mirrors::new(&[], self.job.wishes.patience);
                 return Err(Problem::Servers(std::mem::replace(&mut self.mirrors, none).into_faults()).into());
             };
             self.wait(self.mirrors.pause(server))?;
@@ -188,7 +187,7 @@ impl Fetch<'_> {
         let reports = std::cell::RefCell::new(&mut self.reports);
         let length = self.part.length();
         let stop = || !reports.borrow_mut().tick(length);
-        let Self { web, wishes: Wishes { patience, .. }, .. } = *self;
+        let Job { web, wishes: Wishes { patience, .. }, .. } = self.job;
         Servers { web, origins: &[], token: None, patience: *patience, stop: &stop }.wait(pause)
     }
 
@@ -197,75 +196,25 @@ impl Fetch<'_> {
         if let Err(error) = self.told(Event::Asked { server, from: self.part.length() }) {
             return Left::Error(error);
         }
-        match self.answer(server).and_then(|body| self.stream(server, body)) {
+        match self.begin(server).and_then(|body| self.stream(server, body)) {
             Ok(()) => Left::Whole,
             Err(left) => left,
         }
     }
 
-    /// An answer whose next byte is the one that is missing.
-    fn answer(&mut self, server: usize) -> Result<ureq::BodyReader<'static>, Left> {
-        // Ours name a file by its digest. Without a range manifest nothing else proves that a part belongs to what is there.
-        let own = format!("\"{}\"", self.plan.sha256);
-        let known = self.tags[server].clone().filter(|_| self.plan.chunks);
-        let answer = self.get(server, known.as_deref().unwrap_or(&own))?;
-        if answer.partial {
-            return self.accept(server, answer);
+    /// A body whose next byte is the one that is missing.
+    fn begin(&mut self, server: usize) -> Result<BodyReader<'static>, Left> {
+        let begun = self.job.begin(&mut self.tags, server, self.part.length()).map_err(Left::Fault)?;
+        if begun.from < self.part.length() {
+            self.part.restart().map_err(Left::Error)?;
         }
-        let from = self.part.length();
-        match (from, &answer.tag) {
-            (0, _) => {}
-            // Another tag than the digest: the part is asked for again by the server's own.
-            (_, Some(tag)) if known.is_none() && self.plan.chunks && *tag != own => {
-                let tag = tag.clone();
-                self.tags[server] = Some(tag.clone());
-                drop(answer);
-                let again = self.get(server, &tag)?;
-                return self.accept(server, again);
-            }
-            (_, Some(tag)) if known.as_ref().is_some_and(|known| known != tag) => {
-                return Err(Left::Fault(Fault::Changed));
-            }
-            // It gives no parts.
-            _ => self.part.restart().map_err(Left::Error)?,
-        }
-        self.accept(server, answer)
+        Ok(begun.body)
     }
 
-    fn get(&self, server: usize, tag: &str) -> Result<Answer, Left> {
-        let (url, token) = (&self.plan.urls[server], self.wishes.token.as_ref());
-        self.web.get(Ask { url, from: self.part.length(), tag: Some(tag), token }).map_err(Left::Fault)
-    }
-
-    /// Takes an answer that begins where it has to.
-    fn accept(&mut self, server: usize, answer: Answer) -> Result<ureq::BodyReader<'static>, Left> {
-        let (from, size) = (self.part.length(), self.plan.size);
-        let fault = |fault| Err(Left::Fault(fault));
-        match (answer.partial, answer.range) {
-            (true, Some((.., whole))) if whole != size => return fault(Fault::Changed),
-            (true, Some((first, last, _))) if (first, last) != (from, size - 1) => {
-                return fault(Fault::Malformed("sends another part than was asked for"));
-            }
-            (true, _) if from == 0 => return fault(Fault::Malformed("sends a part that was not asked for")),
-            (false, _) if from > 0 => return fault(Fault::Changed),
-            _ => {}
-        }
-        if answer.length.is_some_and(|length| length != size - from) {
-            return fault(Fault::Changed);
-        }
-        if let (Some(known), Some(tag)) = (&self.tags[server], &answer.tag)
-            && known != tag
-        {
-            return fault(Fault::Changed);
-        }
-        self.tags[server] = answer.tag.or(self.tags[server].take());
-        Ok(answer.body)
-    }
-
-    fn stream(&mut self, server: usize, mut body: ureq::BodyReader<'static>) -> Result<(), Left> {
+    fn stream(&mut self, server: usize, mut body: BodyReader<'static>) -> Result<(), Left> {
         let mut buffer = vec![0; BLOCK];
-        let mut pace = Pace::new(self.wishes.patience, self.part.length());
-        while self.part.length() < self.plan.size {
+        let mut pace = Pace::new(self.job.wishes.patience, self.part.length());
+        while self.part.length() < self.job.plan.size {
             let read = match body.read(&mut buffer) {
                 Ok(0) => return Err(Left::Fault(self.truncated())),
                 Ok(read) => read,
@@ -292,7 +241,7 @@ impl Fetch<'_> {
     }
 
     fn truncated(&self) -> Fault {
-        Fault::Truncated { found: self.part.length(), expected: self.plan.size }
+        Fault::Truncated { found: self.part.length(), expected: self.job.plan.size }
     }
 }
 

@@ -17,8 +17,9 @@ use aegis_core::{
 use super::problem::{Fault, Problem};
 use crate::{backup::FileProblem, error::Error, files};
 
-/// Bytes of a chunk.
-const STEP: usize = CHUNK as usize;
+/// Bytes of a chunk, as a length in memory.
+const STEP: usize = 1 << 20;
+const _: () = assert!(STEP as u64 == CHUNK);
 
 /// The file `NAME.part`. With a range manifest there are only whole chunks in it, each of which is right.
 pub(super) struct Part {

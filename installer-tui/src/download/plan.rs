@@ -27,7 +27,7 @@ use super::{
     url::{Origin, Url},
     web::Web,
 };
-use crate::{backup::FileProblem, error::Error, flash::ranges::KeyFile, password::Secret};
+use crate::{backup::FileProblem, error::Error, files, flash::ranges::KeyFile, password::Secret};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -95,11 +95,18 @@ pub struct DownloadPlan {
 }
 
 impl DownloadPlan {
-    /// Finds the release, and fetches and verifies what is signed of it.
+    /// Finds the release, fetches and verifies what is signed of it, and looks at the place of the file.
     ///
     /// # Errors
     /// When there is no such release, its signature is refused, or the file cannot be made.
     pub fn new(wishes: &Wishes, web: &Web, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
+        let mut plan = Self::find(wishes, web, stop)?;
+        plan.look()?;
+        Ok(plan)
+    }
+
+    /// Finds the release without a look at any file.
+    pub(super) fn find(wishes: &Wishes, web: &Web, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
         let Wishes { patience, .. } = *wishes;
         let (origins, version) = from_links(wishes)?;
         let token = wishes.token.as_ref();
@@ -123,16 +130,6 @@ impl DownloadPlan {
             return Err(Problem::Link("opens another file than the image").into());
         }
         let (file, data) = (wishes.directory.join(image), &manifest.files[image]);
-        let present = is_there(&file)?;
-        let kept = fs::symlink_metadata(part_of(&file)).map_or(0, |data| data.len());
-        let beside = beside(release, image, data.sha256);
-        let extra = beside.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
-        let free = free(&wishes.directory)?;
-        let needed = data.size.saturating_sub(kept).saturating_add(extra);
-        if !present && needed > free.0 {
-            let path = wishes.directory.clone();
-            return Err(Problem::Space { path, needed: Bytes(needed), free }.into());
-        }
         Ok(Self {
             edition: manifest.edition,
             version: manifest.version,
@@ -142,16 +139,30 @@ impl DownloadPlan {
             file,
             size: data.size,
             sha256: data.sha256,
-            kept,
-            present,
+            kept: 0,
+            present: false,
             overwrite: wishes.overwrite,
-            free,
+            free: Bytes(0),
             chunks: ranges.is_some(),
             from: origins,
             urls,
             ranges: ranges.as_ref().map(|(ranges, _)| Arc::new(ranges.clone())),
-            beside,
+            beside: beside(release, image, data.sha256),
         })
+    }
+
+    /// Looks at what is there already, and at the room.
+    fn look(&mut self) -> Result<(), Error> {
+        let directory = files::directory_of(&self.file);
+        self.present = is_there(&self.file)?;
+        self.kept = fs::symlink_metadata(self.part()).map_or(0, |data| data.len());
+        self.free = free(directory)?;
+        let extra = self.beside.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        let needed = Bytes(self.size.saturating_sub(self.kept).saturating_add(extra));
+        match !self.present && needed > self.free {
+            true => Err(Problem::Space { path: directory.into(), needed, free: self.free }.into()),
+            false => Ok(()),
+        }
     }
 
     /// The file while it is not whole.

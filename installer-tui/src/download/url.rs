@@ -43,6 +43,13 @@ impl Url {
         }
     }
 
+    /// Whether a text is meant as an address.
+    pub fn is_meant(text: &str) -> bool {
+        ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    }
+
     /// Whether it is encrypted.
     pub fn is_secure(&self) -> bool {
         self.secure
@@ -73,8 +80,13 @@ impl Url {
         format!("{self}{query}")
     }
 
+    /// Whether it has what opens a file.
+    pub fn is_link(&self) -> bool {
+        self.query.is_some()
+    }
+
     /// The server, edition, version and name of the file of a release.
-    pub(super) fn release(&self) -> Option<(Origin, Edition, Version, &str)> {
+    pub fn release(&self) -> Option<(Origin, Edition, Version, &str)> {
         let mut parts = self.path.rsplitn(4, '/');
         let (name, version, edition) = (parts.next()?, parts.next()?, parts.next()?);
         let prefix = parts.next()?.strip_suffix("/download")?.to_owned();

@@ -14,7 +14,7 @@ use rustls::{
 use serde_json::Value;
 
 use crate::{
-    Place, made,
+    MIB, Place, made,
     server::{Reply, Server, good},
 };
 
@@ -100,6 +100,54 @@ fn a_token_goes_to_the_named_server_alone_and_is_never_shown() {
     assert!(output.status.code() == Some(2) && !text(&output).contains("two"), "{}", text(&output));
     let output = place.program(&[], &["--link", "htp://x/?signature=abcdef"]).output().unwrap();
     assert!(output.status.code() == Some(2) && !text(&output).contains("abcdef"), "{}", text(&output));
+}
+
+#[test]
+fn an_image_is_written_while_it_comes_over_cuts_and_never_with_a_wrong_byte() {
+    let (place, (made, files)) = (Place::new(), made());
+    for directory in ["sys/block", "proc/self", "run"] {
+        fs::create_dir_all(place.file(directory)).unwrap();
+    }
+    fs::write(place.file("proc/self/mountinfo"), "1 0 0:1 / / rw - tmpfs tmpfs rw\n").unwrap();
+    let flash = |server: &Server| {
+        let stick = fs::File::create(place.file("stick")).unwrap();
+        stick.set_len(16 << 20).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-installer"));
+        command
+            .arg("flash")
+            .arg(format!("{}{}", server.origin(), made.image_path()))
+            .arg("--keys")
+            .arg(&place.keys);
+        command.arg("--to").arg(place.file("stick")).args(["--serial", "stick", "--edition", "server"]);
+        command.arg("--sysfs-root").arg(place.file("sys")).arg("--proc-root").arg(place.file("proc"));
+        command.arg("--state").arg(place.file("run")).arg("--lock").arg(place.file("lock"));
+        command.stdin(Stdio::null()).env_remove("AEGIS_TOKEN").output().unwrap()
+    };
+    // What is signed of it, a look at its start, and then all of it.
+    let server = Server::new(&files, |files, asked| match (asked.is_image(), asked.from) {
+        (true, None) => good(files, asked).cut(2 * MIB + 99),
+        _ => good(files, asked),
+    });
+    let output = flash(&server);
+    assert!(output.status.success() && text(&output).contains("complete and read back"), "{}", text(&output));
+    assert!(fs::read(place.file("stick")).unwrap()[..made.content.len()] == made.content);
+    assert!(server.images().iter().any(|asked| asked.from == Some(2 * (1 << 20) + 99)));
+
+    let wrong = Server::new(&files, |files, asked| {
+        let mut reply = good(files, asked);
+        if asked.is_image() {
+            let at = reply.body.len() - 5;
+            reply.body[at] ^= 1;
+        }
+        reply
+    });
+    let output = flash(&wrong);
+    assert!(
+        output.status.code() == Some(1) && text(&output).contains("was not written"),
+        "{}",
+        text(&output)
+    );
+    assert!(fs::read(place.file("stick")).unwrap()[..MIB].iter().all(|byte| *byte == 0));
 }
 
 /// A certificate for `localhost` that is its own authority.
