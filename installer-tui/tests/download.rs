@@ -413,7 +413,7 @@ fn a_server_that_does_wrong_is_left_for_the_next_and_leaves_no_trace_in_the_file
         assert!(faults(&error).iter().all(|fault| expected(fault)), "{what}: {error:?}");
         assert_eq!(place.names(), ["aegis-server-1.0.0.iso.part"], "{what}");
         let part = fs::read(place.part()).unwrap();
-        assert!(part.len() % MIB == 0 && part == made.content[..part.len()], "{what}");
+        assert!(part.len().is_multiple_of(MIB) && part == made.content[..part.len()], "{what}");
     }
 }
 

@@ -23,7 +23,9 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aegis-installer"));
         command.args(["download", "server", "--version", "1.0.0", "--keys"]).arg(&self.keys);
         command.arg("--to").arg(self.dir.path()).args(arguments).stdin(Stdio::null());
-        servers.iter().for_each(|server| drop(command.arg("--from").arg(server.origin())));
+        for server in servers {
+            command.arg("--from").arg(server.origin());
+        }
         command.env_remove("AEGIS_TOKEN");
         command
     }

@@ -86,7 +86,7 @@ impl Default for Made {
     fn default() -> Self {
         // Four chunks and a bit, of which the third is a hole.
         let mut content: Vec<u8> =
-            (0..4 * CHUNK + 777).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            (0..4 * CHUNK + 777).map(|at| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
         content[2 << 20..3 << 20].fill(0);
         Self {
             version: "1.0.0",
