@@ -68,6 +68,7 @@ impl Served {
         let published = output(command(&["publish"]).arg(release).arg("--keys").arg(keys()))?;
         assert!(published.status.success(), "{}", text(&published));
         let mut child = command(&["serve"])
+            .env("RUST_LOG", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
