@@ -4,6 +4,8 @@
 mod backup;
 mod devices;
 mod dialog;
+#[cfg(target_os = "linux")]
+mod download;
 mod flash;
 #[cfg(target_os = "linux")]
 mod hardware;
@@ -168,6 +170,10 @@ enum Command {
     /// Checks an image, and whether a device holds it.
     Verify(verify::VerifyArgs),
 
+    /// Fetches an image of ours from a server, and checks it against its signature.
+    #[cfg(target_os = "linux")]
+    Download(download::DownloadArgs),
+
     /// Copies a disk or partition into an image file.
     #[cfg(target_os = "linux")]
     Backup(backup::BackupArgs),
@@ -214,6 +220,8 @@ pub fn run() -> Result<u8, Error> {
         Some(Command::Install(install)) => install::run(&args.paths, install)?,
         Some(Command::Flash(flash)) => return flash::run(&args.paths, args.size, flash),
         Some(Command::Verify(verify)) => verify::run(&args.paths, verify)?,
+        #[cfg(target_os = "linux")]
+        Some(Command::Download(download)) => download::run(&args.paths, download)?,
         #[cfg(target_os = "linux")]
         Some(Command::Backup(backup)) => backup::run(&args.paths, backup)?,
         Some(Command::Persistence(persistence)) => persistence::run(&args.paths, persistence)?,

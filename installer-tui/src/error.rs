@@ -201,6 +201,11 @@ pub enum Error {
         /// What is wrong with it.
         problem: LabelProblem,
     },
+    /// There is no image from a server.
+    #[cfg(target_os = "linux")]
+    Download(Box<crate::download::Problem>),
+    /// The specification of an edition in this program cannot be used.
+    Specification(aegis_editions::Error),
     /// A device was not copied into an image file.
     Backup {
         /// The device.
@@ -337,6 +342,13 @@ impl Error {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl From<crate::download::Problem> for Error {
+    fn from(problem: crate::download::Problem) -> Self {
+        Self::Download(Box::new(problem))
+    }
+}
+
 impl From<aegis_hw::Error> for Error {
     fn from(error: aegis_hw::Error) -> Self {
         Self::Disk(error)
@@ -350,6 +362,9 @@ impl std::error::Error for Error {
             Self::Signature { source, .. } => Some(source),
             Self::Receipts { source, .. } => Some(source.as_ref()),
             Self::Disk(source) => Some(source),
+            Self::Specification(source) => Some(source),
+            #[cfg(target_os = "linux")]
+            Self::Download(source) => Some(source.as_ref()),
             Self::Manifest(source) => Some(source),
             Self::Edition(source) | Self::KeyRing { source, .. } => Some(source),
             Self::Ranges { source, .. } => Some(source),

@@ -15,7 +15,11 @@ pub mod apply;
 pub mod backup;
 pub mod cli;
 pub mod config;
+#[cfg(target_os = "linux")]
+pub mod download;
 pub mod error;
+#[cfg(target_os = "linux")]
+pub(crate) mod files;
 pub mod flash;
 #[cfg(target_os = "linux")]
 pub mod graphics;

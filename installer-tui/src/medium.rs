@@ -67,7 +67,15 @@ pub fn as_image<'a>(
     let digest = hash(source.as_ref(), length, &head, &mut reports)?;
     let by = format!("this system's medium, whose files are those of {}", path::MANIFEST);
     let expected = Some(Expected { digest: digest.to_string(), by, of_content: false });
-    Ok(ImageFile { path: device, format: Format::Raw, size: length.0, expected, map: None, head })
+    Ok(ImageFile {
+        path: device,
+        format: Format::Raw,
+        size: length.0,
+        expected,
+        map: None,
+        head,
+        stream: None,
+    })
 }
 
 /// The device that the live system came from.

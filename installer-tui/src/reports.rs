@@ -35,6 +35,8 @@ pub(crate) struct Reports<'a, P> {
     seq: u64,
     phase: P,
     total: u64,
+    /// Bytes that were there when the phase began.
+    begun: u64,
     started: Instant,
     told: Instant,
 }
@@ -43,13 +45,18 @@ impl<'a, P: Copy> Reports<'a, P> {
     /// Begins with a phase that moves so many bytes.
     pub(crate) fn start(observer: &'a mut Observer<'a, P>, phase: P, total: u64) -> Self {
         let now = Instant::now();
-        Self { observer, seq: 0, phase, total, started: now, told: now }
+        Self { observer, seq: 0, phase, total, begun: 0, started: now, told: now }
     }
 
     /// Goes on to another phase.
     pub(crate) fn enter(&mut self, phase: P, total: u64) {
+        self.resume(phase, total, 0);
+    }
+
+    /// As [`Reports::enter`], with so many bytes that are there already and say nothing of the rate.
+    pub(crate) fn resume(&mut self, phase: P, total: u64, begun: u64) {
         let now = Instant::now();
-        (self.phase, self.total, self.started, self.told) = (phase, total, now, now);
+        (self.phase, self.total, self.begun, self.started, self.told) = (phase, total, begun, now, now);
     }
 
     /// Tells that so many bytes of the phase are done; false when the work shall stop.
@@ -58,7 +65,8 @@ impl<'a, P: Copy> Reports<'a, P> {
             return true;
         }
         self.told = Instant::now();
-        let (rate, eta) = estimate(bytes, self.total, self.started.elapsed());
+        let (moved, all) = (bytes.saturating_sub(self.begun), self.total.saturating_sub(self.begun));
+        let (rate, eta) = estimate(moved, all, self.started.elapsed());
         let report = Report { seq: self.seq, phase: self.phase, bytes, total: self.total, rate, eta };
         self.seq += 1;
         (self.observer)(report)

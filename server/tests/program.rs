@@ -96,6 +96,10 @@ fn what_is_published_is_served_and_what_was_tampered_with_is_not() {
     let page = String::from_utf8(get_as(served.public, path, "text/html,*/*;q=0.8").1).unwrap();
     assert!(page.contains("<h1>") && page.contains("need a license or a link"), "{page}");
     assert!(get(served.public, path).1.starts_with(b"{"));
+    // What it must be is no secret.
+    for name in ["manifest.json", "manifest.json.sig", "SHA256SUMS"] {
+        assert_eq!(get(served.public, &format!("/download/gamer/1.0.0/{name}")).0, 200, "{name}");
+    }
     let link = place.run(&["link", path]);
     let link = String::from_utf8(link.stdout).unwrap();
     let query = link.trim().rsplit_once('?').unwrap().1;

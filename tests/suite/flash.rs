@@ -4,6 +4,7 @@ mod faults;
 mod four;
 mod guest;
 mod moments;
+mod persistence;
 
 use std::process::Command;
 

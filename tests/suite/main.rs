@@ -7,6 +7,7 @@ mod answers;
 mod boot;
 mod build;
 mod desktop;
+mod download;
 mod flash;
 mod harness;
 mod hotplug;

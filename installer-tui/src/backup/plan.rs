@@ -16,7 +16,7 @@ use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
 use super::problem::FileProblem;
-use crate::{error::Error, flash::format::Format};
+use crate::{error::Error, files::directory_of, flash::format::Format};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,11 +124,6 @@ impl BackupPlan {
         name.push(".sha256");
         name.into()
     }
-}
-
-/// The directory of a file.
-pub(super) fn directory_of(file: &Path) -> &Path {
-    file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn check_name(file: &Path, format: Format) -> Result<(), FileProblem> {

@@ -21,13 +21,14 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::{
-    plan::{BackupPlan, directory_of},
+    plan::BackupPlan,
     problem::FileProblem,
     read::{Bad, Reader},
     store::Store,
 };
 use crate::{
     error::Error,
+    files::{self, directory_of},
     flash::{
         Failure,
         buffer::{CHUNK, Chunk, Pool},
@@ -190,6 +191,7 @@ fn read_back(
         expected: None,
         map: None,
         head: Vec::new(),
+        stream: None,
     };
     reports.enter(Phase::Verify, total);
     let summary =
@@ -223,12 +225,7 @@ fn publish(plan: &BackupPlan, part: NamedTempFile, sha256: Digest) -> Result<(),
     text.write_all(line.as_bytes()).map_err(Error::io("write", &sums))?;
     text.as_file().sync_all().map_err(Error::io("write", &sums))?;
     name(text, &sums, plan.overwrite)?;
-    let directory_file = File::open(directory).map_err(Error::io("open", directory))?;
-    match directory_file.sync_all() {
-        // Some file systems, such as those of other machines, keep their directories without being asked.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        other => other.map_err(Error::io("write", directory)),
-    }
+    files::sync_directory(directory).map_err(Error::io("write", directory))
 }
 
 fn name(file: NamedTempFile, path: &Path, overwrite: bool) -> Result<(), Error> {

@@ -43,7 +43,8 @@ pub(super) struct FlashArgs {
     /// The image: raw, or as .gz, .xz, .bz2, .zst or .lz4.
     ///
     /// One for all devices, or as many as devices, in the same order. Without an
-    /// image, or without --to, screens ask for what is missing.
+    /// image, or without --to, screens ask for what is missing. The address of an
+    /// image of ours, https://HOST/download/…, is written while it comes.
     image: Vec<PathBuf>,
 
     /// Copies the medium that this system runs from.
@@ -229,10 +230,27 @@ impl FlashArgs {
             false => self
                 .image
                 .iter()
-                .map(|path| ranges::find(ImageFile::look(path, &authority)?, &wanted))
+                .map(|path| match path.to_str().filter(|text| is_address(text)) {
+                    Some(address) => remote(address, &wanted),
+                    None => ranges::find(ImageFile::look(path, &authority)?, &wanted),
+                })
                 .collect(),
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+use super::download::{is_address, remote};
+
+/// Nothing is fetched on this system.
+#[cfg(not(target_os = "linux"))]
+fn is_address(_text: &str) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn remote(address: &str, _wanted: &ranges::Wanted) -> Result<ImageFile, Error> {
+    ImageFile::look(Path::new(address), &Authority::Beside)
 }
 
 fn without_questions(paths: &PathArgs, args: &FlashArgs) -> Result<(), Error> {
@@ -332,6 +350,19 @@ fn typed(paths: &PathArgs, args: &FlashArgs, tree: &Tree, medium: &BTreeSet<Stri
     }
     if count > 1 && args.sha256.is_some() {
         return usage("one --sha256 for several images".into(), "use --sums, or a session file");
+    }
+    let streamed = args.image.iter().any(|path| path.to_str().is_some_and(is_address));
+    if streamed && args.save_answers.is_some() {
+        return usage(
+            "a session file with an image from a server".into(),
+            "fetch the image with `aegis-installer download`, and name the file",
+        );
+    }
+    if streamed && (args.sha256.is_some() || args.sums.is_some() || args.map.has_bmap()) {
+        return usage(
+            "other digests or maps for an image from a server".into(),
+            "leave --sha256, --sums and --bmap out: what is signed of the image decides",
+        );
     }
     if count > 1 && args.map.has_bmap() {
         return usage(

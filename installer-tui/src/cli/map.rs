@@ -40,7 +40,7 @@ impl MapArgs {
     }
 }
 
-fn parse_edition(text: &str) -> Result<Edition, String> {
+pub(super) fn parse_edition(text: &str) -> Result<Edition, String> {
     Edition::from_id(text)
         .ok_or_else(|| format!("expected one of {}", Edition::ALL.map(Edition::id).join(", ")))
 }

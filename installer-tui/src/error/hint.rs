@@ -25,6 +25,9 @@ impl Hint for Error {
             Self::Step { source, .. } => return source.hint(),
             Self::Flash { source, .. } | Self::Check { source, .. } => return source.hint(),
             Self::Output { problem, .. } => problem.hint(),
+            #[cfg(target_os = "linux")]
+            Self::Download(source) => return source.hint(),
+            Self::Specification(_) => "get this program again",
             Self::NoProgram { .. } => "install it, or do this in the live system, which has it",
             Self::NotLive => "start the machine from the medium, or name an image file",
             Self::Label { .. } => "use at most 11 characters; for FAT32, letters, digits, spaces, - and _",
@@ -105,6 +108,8 @@ impl Hint for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Disk(error) => error.exit_code(),
+            #[cfg(target_os = "linux")]
+            Self::Download(source) => source.exit_code(),
             Self::Step { disk: DiskState::Untouched, source, .. } => source.exit_code(),
             Self::Ranges { source: RangesError::Signature(_), .. } => exit::REFUSED,
             Self::Selector { .. }

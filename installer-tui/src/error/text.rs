@@ -78,6 +78,9 @@ impl fmt::Display for Error {
             }
             Self::NotLive => f.write_str("this system does not run from a medium"),
             Self::Label { label, problem } => write!(f, "the label \"{}\" {problem}", Shown(label)),
+            #[cfg(target_os = "linux")]
+            Self::Download(_) => f.write_str("the download failed"),
+            Self::Specification(_) => f.write_str("what this program knows of the edition cannot be used"),
             Self::Backup { device, .. } => write!(f, "no image of {} was made", device.display()),
             Self::Unread { device, bytes, places } => {
                 write!(f, "{bytes} of {} in {places} places could not be read", device.display())

@@ -7,8 +7,10 @@ use std::io::{self, BufRead, Read};
 
 use super::format::Format;
 
-/// Memory of the threads that decode one xz file. Files of large blocks are decoded by one thread.
-const XZ_THREADING: u64 = 128 << 20;
+/// Memory of the threads that decode one xz file, so that all of a run for one device stays below 64 MiB. A thread needs
+/// room for its block, compressed and not, as the block's header says: of blocks of 4 MiB two fit, of 16 MiB one. Where not
+/// even one fits, blocks are decoded as they come, without such room.
+const XZ_THREADING: u64 = 32 << 20;
 /// More than any preset of xz needs, so that a hostile file cannot ask for all memory.
 const XZ_LIMIT: u64 = 256 << 20;
 /// Largest window of zstd: 128 MiB, what its own tool accepts without being told.

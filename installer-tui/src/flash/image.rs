@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -52,9 +53,33 @@ pub struct ImageFile {
     /// Bytes in place of the file's first ones; see [`crate::medium`].
     #[serde(skip)]
     pub head: Vec<u8>,
+    /// What is read in place of the file.
+    #[serde(skip)]
+    pub stream: Option<Stream>,
     /// What is known of its parts; see [`super::ranges::find`].
     pub map: Option<Map>,
 }
+
+/// An image that is no file: it is read from its start, and as often as it is asked for.
+#[derive(Clone)]
+pub struct Stream(pub Arc<Opener>);
+
+/// Begins to read.
+pub type Opener = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync;
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
+impl PartialEq for Stream {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Stream {}
 
 /// What says which digest an image must have.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +114,15 @@ impl ImageFile {
         let format =
             Format::detect(&start).map_err(|format| Error::ImageFormat { path: path.into(), format })?;
         let expected = expected(path, format, authority)?;
-        Ok(Self { path: path.into(), format, size: data.len(), expected, map: None, head: Vec::new() })
+        Ok(Self {
+            path: path.into(),
+            format,
+            size: data.len(),
+            expected,
+            map: None,
+            head: Vec::new(),
+            stream: None,
+        })
     }
 
     /// The digest that the decoded image must have, where that is what is known.
@@ -186,7 +219,9 @@ impl ImageFile {
     /// the map does not prove the same.
     fn decoded(&self, all: bool) -> io::Result<Box<dyn Read + Send>> {
         let expected = self.expected.clone().filter(|expected| !expected.of_content);
-        let sparse = self.map.as_ref().filter(|_map| self.format == Format::Raw && !all);
+        // What comes as a stream comes whole.
+        let seekable = self.format == Format::Raw && self.stream.is_none();
+        let sparse = self.map.as_ref().filter(|_map| seekable && !all);
         let proved = |expected: &Expected| sparse.is_some_and(|map| map.proves(&expected.digest));
         let expected = expected.filter(|expected| !proved(expected));
         let file = content(self)?;
@@ -222,14 +257,18 @@ impl Image for ImageFile {
     }
 }
 
-/// The bytes of an image: a file, or a stretch of a device with other bytes at its start.
-type Content = io::Chain<io::Cursor<Vec<u8>>, io::Take<File>>;
+/// The bytes of an image: a stream, a file, or a stretch of a device with other bytes at its start.
+type Content = Box<dyn Read + Send>;
 
 fn content(image: &ImageFile) -> io::Result<Content> {
+    if let Some(stream) = &image.stream {
+        return (stream.0)();
+    }
     let mut file = File::open(&image.path)?;
     let start = image.head.len() as u64;
     file.seek(SeekFrom::Start(start))?;
-    Ok(io::Cursor::new(image.head.clone()).chain(file.take(image.size.saturating_sub(start))))
+    let rest = file.take(image.size.saturating_sub(start));
+    Ok(Box::new(io::Cursor::new(image.head.clone()).chain(rest)))
 }
 
 /// A file whose end is an error when it was not the expected file.

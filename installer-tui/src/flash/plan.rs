@@ -59,11 +59,14 @@ impl FlashPlan {
         chosen: Vec<(TargetDisk, Vec<String>)>,
         Wishes { update, .. }: Wishes,
     ) -> Result<Self, Error> {
-        let own = Named::resolve(&image.path).map_err(Error::io("look at", &image.path))?.path;
+        let own = match image.stream {
+            Some(_) => None,
+            None => Some(Named::resolve(&image.path).map_err(Error::io("look at", &image.path))?.path),
+        };
         let fit = Fit::of(&image)?;
         let mut plan = Self { image, targets: Vec::new(), unmount: Vec::new(), update };
         for (target, mounts) in chosen {
-            if target.path == own {
+            if own.as_ref() == Some(&target.path) {
                 return Err(refused(&target, "it is the image itself".into(), "choose another device"));
             }
             if plan.targets.iter().any(|other| other.path == target.path) {

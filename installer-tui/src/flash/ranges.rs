@@ -10,7 +10,7 @@ use aegis_core::{
     crypto::Ring,
     edition::Edition,
     hex::Digest,
-    key::PublicKey,
+    key::{KeyId, PublicKey},
     ranges::{MAX_BYTES, Ranges, SUFFIX},
 };
 use ring::digest;
@@ -54,7 +54,8 @@ impl Wanted {
 }
 
 impl KeyFile {
-    fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         let (Self::Named(path) | Self::System(path)) = self;
         path
     }
@@ -143,6 +144,16 @@ pub fn range_manifest(path: &Path, keys: &KeyFile) -> Result<Map, Error> {
             (Ranges::from_bytes(&bytes).map_err(refused)?, Signature::NotChecked { looked_for })
         }
     };
+    Ok(map_with(&ranges, path, signature))
+}
+
+/// A range manifest whose signature was found good, by a key that may be one for development.
+#[cfg(target_os = "linux")]
+pub(crate) fn map_of(ranges: &Ranges, path: &Path, (key, development): (KeyId, bool)) -> Map {
+    map_with(ranges, path, Signature::Good { key, development })
+}
+
+fn map_with(ranges: &Ranges, path: &Path, signature: Signature) -> Map {
     let trusted = matches!(signature, Signature::Good { .. });
     let part = |(range, sum): (_, Option<Digest>)| match sum {
         Some(sum) => Part { range, rule: Rule::Sum(&digest::SHA256, sum.0.into()), needed: true },
@@ -150,7 +161,7 @@ pub fn range_manifest(path: &Path, keys: &KeyFile) -> Result<Map, Error> {
     };
     let parts = ranges.iter().map(part).collect();
     let origin = Origin::Ranges { sha256: ranges.sha256, release: ranges.release, signature };
-    Ok(Map::new(path.into(), origin, ranges.length, parts))
+    Map::new(path.into(), origin, ranges.length, parts)
 }
 
 /// The map for a device whose image is not at hand.

@@ -1,6 +1,9 @@
 //! Reads a device and compares it with what an image turned out to be.
 
-use std::{sync::mpsc::sync_channel, thread};
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
 
 use aegis_core::crypto::Sha256;
 
@@ -9,8 +12,10 @@ use super::{
     outcome::{Failure, Summary},
 };
 
-/// Buffers on their way between the reader and the one who computes.
-const BUFFERS: usize = 3;
+/// Reads in flight. One at a time leaves the device idle between two of them; more than four are not faster.
+const READERS: usize = 4;
+/// Buffers of a reader: one is filled while the other one is computed.
+const EACH: usize = 2;
 
 /// Compares everything from `from` on that was written; `hasher` has seen what comes before. `read` fills a buffer of whole
 /// sectors from a place of the device, and `done` is told how many bytes were compared.
@@ -21,7 +26,7 @@ pub(super) fn compare(
     summary: &Summary,
     (from, mut hasher): (u64, Sha256),
     sector: usize,
-    read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Send,
+    read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Sync,
     mut done: impl FnMut(usize),
 ) -> Result<(), Failure> {
     let known = |offset| usize::try_from(offset / CHUNK as u64).ok().and_then(|i| *summary.parts.get(i)?);
@@ -53,36 +58,51 @@ pub(super) struct Chunks<W> {
 }
 
 impl<W: Fn(u64) -> bool + Sync> Chunks<W> {
-    /// Reads them one after the other, while those before are handed to `each`, without the rest of the last sector.
+    /// Reads several at a time and hands them to `each` one after the other, without the rest of the last sector.
     pub(super) fn read(
         &self,
-        read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Send,
+        read: impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Sync,
         mut each: impl FnMut(u64, &[u8]),
     ) -> Result<(), Failure> {
-        let (full, parts) = sync_channel::<Result<(u64, Aligned, usize), Failure>>(BUFFERS - 1);
-        let (empty, buffers) = sync_channel(BUFFERS);
-        for _ in 0..BUFFERS {
-            let _ = empty.try_send(Aligned::new(CHUNK));
-        }
         thread::scope(|scope| {
-            scope.spawn(move || {
-                let places = (self.from..self.length).step_by(CHUNK);
-                for offset in places.filter(|offset| (self.wanted)(*offset)) {
-                    let Ok(mut buffer) = buffers.recv() else { return };
-                    let length = usize::try_from(self.length - offset).unwrap_or(CHUNK).min(CHUNK);
-                    let sectors = length.next_multiple_of(self.sector).min(CHUNK);
-                    let part = read(offset, &mut buffer[..sectors]);
-                    if full.send(part.map(|()| (offset, buffer, length))).is_err() {
-                        return;
-                    }
-                }
-            });
-            for part in parts {
-                let (offset, buffer, length) = part?;
+            // Chunks are dealt out in turns, so that taking them in turns brings them back into their order.
+            let mut readers = Vec::new();
+            for number in 0..READERS {
+                let (full, parts) = sync_channel(EACH - 1);
+                let (empty, buffers) = sync_channel(EACH);
+                (0..EACH).for_each(|_| drop(empty.try_send(Aligned::new(CHUNK))));
+                let read = &read;
+                scope.spawn(move || self.read_every(number, read, &buffers, &full));
+                readers.push((parts, empty));
+            }
+            for (parts, empty) in readers.iter().cycle() {
+                // The first one that has nothing left is the one whose turn comes after the last chunk.
+                let Ok(part) = parts.recv() else { break };
+                let (offset, buffer, length): (u64, Aligned, usize) = part?;
                 each(offset, &buffer[..length]);
                 let _ = empty.try_send(buffer);
             }
             Ok(())
         })
+    }
+
+    /// What one of the readers does.
+    fn read_every(
+        &self,
+        number: usize,
+        read: &impl Fn(u64, &mut [u8]) -> Result<(), Failure>,
+        buffers: &Receiver<Aligned>,
+        full: &SyncSender<Result<(u64, Aligned, usize), Failure>>,
+    ) {
+        let wanted = (self.from..self.length).step_by(CHUNK).filter(|offset| (self.wanted)(*offset));
+        for offset in wanted.skip(number).step_by(READERS) {
+            let Ok(mut buffer) = buffers.recv() else { return };
+            let length = usize::try_from(self.length - offset).unwrap_or(CHUNK).min(CHUNK);
+            let sectors = length.next_multiple_of(self.sector).min(CHUNK);
+            let part = read(offset, &mut buffer[..sectors]);
+            if full.send(part.map(|()| (offset, buffer, length))).is_err() {
+                return;
+            }
+        }
     }
 }

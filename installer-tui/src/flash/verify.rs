@@ -88,7 +88,7 @@ fn fits(target: &Target, length: u64) -> Result<(), Failure> {
     Err(Failure::TooLarge { size: target.size(), needed: Bytes(length) })
 }
 
-fn reader(target: &Target) -> impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Send {
+fn reader(target: &Target) -> impl Fn(u64, &mut [u8]) -> Result<(), Failure> + Sync {
     move |offset, buffer: &mut [u8]| {
         target.read_at(offset, buffer).map_err(|source| Failure::Device { operation: "read", offset, source })
     }

@@ -13,6 +13,7 @@ use aegis_core::{
     hex::{Digest, Hex},
     key::{KeyRole, PublicKey},
     manifest::Manifest,
+    ranges,
 };
 
 use super::{Blob, Blobs};
@@ -24,6 +25,8 @@ use crate::{
 /// Names that `aegis iso build` gives to the manifest of a release and its signature.
 const MANIFEST: &str = "manifest.json";
 const SIGNATURE: &str = "manifest.json.sig";
+/// And to the digests of all files.
+const SUMS: &str = "SHA256SUMS";
 
 /// A file that can be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,13 @@ impl File {
     /// Whether it is the image that a person wants.
     pub fn is_image(&self) -> bool {
         self.name.ends_with(".iso")
+    }
+
+    /// Whether it says what the other files are. Everyone may check an image, so that everyone may have these; a link to an
+    /// image is then all that its owner needs.
+    pub fn is_description(&self) -> bool {
+        let unsigned = self.name.strip_suffix(".sig").unwrap_or(&self.name);
+        [MANIFEST, SUMS].contains(&unsigned) || unsigned.ends_with(ranges::SUFFIX)
     }
 }
 
@@ -137,7 +147,7 @@ pub async fn publish(
         let expected = Some((listed.size, listed.sha256));
         files.push(take(blobs, directory, &manifest, name, expected, published).await?);
     }
-    for name in [MANIFEST, SIGNATURE, "SHA256SUMS"] {
+    for name in [MANIFEST, SIGNATURE, SUMS] {
         files.push(take(blobs, directory, &manifest, name, None, published).await?);
     }
     store.write(files.iter().map(row).collect()).await.map_err(|error| match error {

@@ -279,6 +279,7 @@ impl Workplace {
         );
         text.push_str(&report::at_most("MiB for one device, raw", one, 64.0));
         text.push_str(&report::at_most("MiB for one device, zstd", zstd, 64.0));
+        text.push_str(&report::at_most("MiB for one device, xz of several blocks", xz, 64.0));
         text.push_str(&report::at_most("MiB for each further device", further, 16.0));
         text.push('\n');
         Ok(text)

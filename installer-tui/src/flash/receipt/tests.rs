@@ -27,6 +27,7 @@ fn image(name: &str) -> ImageFile {
         size: 7,
         expected: None,
         head: Vec::new(),
+        stream: None,
         map: None,
     }
 }
