@@ -37,7 +37,7 @@ impl Act {
         match self {
             Self::Unlock => "You can sign in to your account again without waiting.",
             Self::ResetFactor => {
-                "The second factor of your account was taken away, with its passkeys and recovery codes, and you were signed \
+                "The second factor of your account was taken away, with its recovery codes and passkeys, and you were signed \
                  out everywhere. Sign in with your password, and set up a new one."
             }
             Self::SignOut => "You were signed out of your account everywhere.",
