@@ -221,7 +221,9 @@ fn configuration(url: &str) -> Result<Config> {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(5));
     }
-    config.keepalives_idle(Duration::from_secs(60)).application_name("aegis-server");
+    // A database that was cut off is given up before its clients are.
+    config.keepalives_idle(Duration::from_secs(60)).tcp_user_timeout(Duration::from_secs(10));
+    config.application_name("aegis-server");
     let near = |host: &Host| match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => {

@@ -120,7 +120,7 @@ impl Client {
 }
 
 /// The link to confirm in the letter to an address, as soon as it comes.
-fn link_to(mail: &Path, email: &str) -> String {
+pub(crate) fn link_to(mail: &Path, email: &str) -> String {
     let began = Instant::now();
     loop {
         for file in fs::read_dir(mail).into_iter().flatten().flatten() {
