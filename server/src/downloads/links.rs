@@ -5,8 +5,13 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 
+use crate::clock::TOLERANCE;
+
 /// What is signed begins with this, so that no other text of this server passes for a link.
 const DOMAIN: &str = "aegis-server download v1";
+
+/// Seconds that a link opens, at most: a year. One that opens for longer was made by a clock that was ahead.
+const LONGEST: i64 = 8760 * 3600;
 
 /// Signs and checks links.
 pub struct Links {
@@ -40,7 +45,8 @@ impl Links {
         };
         let Some((expires, signature)) = read() else { return false };
         // The text of the number is ours again, so that each link has one form.
-        now < expires && hmac::verify(&self.key, message(path, expires).as_bytes(), &signature).is_ok()
+        let lasts = (1..=LONGEST + TOLERANCE).contains(&expires.saturating_sub(now));
+        lasts && hmac::verify(&self.key, message(path, expires).as_bytes(), &signature).is_ok()
     }
 }
 
@@ -59,6 +65,7 @@ mod tests {
         let query = link.split_once('?').unwrap().1;
         assert!(links.opens(path, query, 999));
         assert!(!links.opens(path, query, 1000));
+        assert!(!links.opens(path, query, 1000 - LONGEST - TOLERANCE - 1), "the clock was put back");
         assert!(!links.opens("/download/gamer/1.0.0/b.iso", query, 999));
         assert!(!links.opens(path, &query.replace("1000", "2000"), 999));
         assert!(!Links::new(&[8; 32]).opens(path, query, 999));
