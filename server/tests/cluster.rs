@@ -10,6 +10,8 @@ mod client;
 mod clock;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/idle.rs"]
+mod idle;
 #[path = "cluster/killed.rs"]
 mod killed;
 #[path = "cluster/letters.rs"]

@@ -202,6 +202,36 @@ async fn live(
     seat: Seat,
 ) {
     let _seat = seat;
+    let Limits { header, handshake, .. } = shared.limits;
+    let patience = if certificates.is_some() { handshake } else { header };
+    if begins(&shared, &stream, patience).await {
+        // On the heap, so that a connection that says nothing is no larger than waiting for it takes.
+        Box::pin(speak(&shared, stream, peer, certificates)).await;
+    }
+}
+
+/// Waits for the first byte of a connection; false when it must end without one.
+async fn begins(shared: &Shared, stream: &TcpStream, patience: Duration) -> bool {
+    let mut phase = shared.phase.subscribe();
+    let mut byte = [0];
+    tokio::select! {
+        // Left where it is, for whoever speaks next.
+        seen = timeout(patience, stream.peek(&mut byte)) => {
+            if seen.is_err() {
+                Counts::add(&shared.counts.expired);
+            }
+            matches!(seen, Ok(Ok(1)))
+        }
+        _ending = phase.wait_for(|phase| *phase != Phase::Serving) => false,
+    }
+}
+
+async fn speak(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+) {
     let _ = stream.set_nodelay(true);
     let Limits { idle, slowest, .. } = shared.limits;
     let (segments, sent) = (Arc::<Segments>::default(), Arc::<AtomicU64>::default());
@@ -216,10 +246,10 @@ async fn live(
     match certificates {
         None => {
             connection.segments = Some(segments);
-            first(&shared, guarded, connection).await;
+            first(shared, guarded, connection).await;
         }
         // Apart from the plain one, whose task would be as large otherwise.
-        Some(certificates) => Box::pin(secure(&shared, guarded, connection, &certificates)).await,
+        Some(certificates) => Box::pin(secure(shared, guarded, connection, &certificates)).await,
     }
 }
 
