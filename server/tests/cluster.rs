@@ -22,6 +22,8 @@ mod networks;
 mod program;
 #[path = "support/release.rs"]
 mod release;
+#[path = "cluster/restored.rs"]
+mod restored;
 #[path = "support/postgres.rs"]
 mod server;
 #[path = "cluster/together.rs"]
