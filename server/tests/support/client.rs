@@ -54,12 +54,11 @@ impl Client {
     ) -> Result<Answer> {
         let mut stream = TcpStream::connect(self.at)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: {}\r\n\
              Cookie: {}\r\nContent-Length: {}\r\n",
             self.from,
-            cookies.join("; "),
+            self.cookies(),
             body.len()
         );
         for (name, value) in headers {
@@ -78,6 +77,12 @@ impl Client {
             }
         }
         Ok(answer)
+    }
+
+    /// As a browser sends them.
+    pub(crate) fn cookies(&self) -> String {
+        let pair = |(name, value): (&String, &String)| format!("{name}={value}");
+        self.cookies.iter().map(pair).collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {
