@@ -202,23 +202,26 @@ async fn live(
     seat: Seat,
 ) {
     let _seat = seat;
-    let Limits { header, handshake, .. } = shared.limits;
-    let patience = if certificates.is_some() { handshake } else { header };
-    if begins(&shared, &stream, patience).await {
+    let (limits, counts) = (&shared.limits, &shared.counts);
+    let (patience, late) = match certificates {
+        Some(_) => (limits.handshake, &counts.handshakes_failed),
+        None => (limits.header, &counts.expired),
+    };
+    if begins(&shared, &stream, patience, late).await {
         // On the heap, so that a connection that says nothing is no larger than waiting for it takes.
         Box::pin(speak(&shared, stream, peer, certificates)).await;
     }
 }
 
 /// Waits for the first byte of a connection; false when it must end without one.
-async fn begins(shared: &Shared, stream: &TcpStream, patience: Duration) -> bool {
+async fn begins(shared: &Shared, stream: &TcpStream, patience: Duration, late: &AtomicU64) -> bool {
     let mut phase = shared.phase.subscribe();
     let mut byte = [0];
     tokio::select! {
         // Left where it is, for whoever speaks next.
         seen = timeout(patience, stream.peek(&mut byte)) => {
             if seen.is_err() {
-                Counts::add(&shared.counts.expired);
+                Counts::add(late);
             }
             matches!(seen, Ok(Ok(1)))
         }
