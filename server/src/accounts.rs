@@ -28,7 +28,10 @@ mod web;
 
 use std::{fmt, sync::Arc};
 
-use crate::{Clock, Error, Result, secret::Dated, store::Statement, store::Store, webauthn::RelyingParty};
+use crate::{
+    Clock, Error, Result, clock::TOLERANCE, secret::Dated, store::Statement, store::Store,
+    webauthn::RelyingParty,
+};
 use hashing::Hasher;
 use keys::Keyring;
 
@@ -125,22 +128,32 @@ impl Accounts {
         format!("{}{path}?token={}", self.settings.origin, token.reveal())
     }
 
-    /// Removes what has expired: sessions, links, counters. For a timer, every few minutes, in any number of processes.
+    /// Removes what has expired: sessions, links, counters; and what was begun by a clock that was ahead. For a timer, every
+    /// few minutes, in any number of processes.
     ///
     /// # Errors
     /// When the database fails; nothing is lost by that.
     pub async fn tidy(&self) -> Result<()> {
         let now = self.clock.now();
-        let old = |sql| Statement::new(sql, [now.into()]);
+        let old = |sql, lasts: i64| Statement::new(sql, [now.into(), (now + lasts + TOLERANCE).into()]);
         self.store
             .write(vec![
-                old("DELETE FROM registrations WHERE expires_at <= $1"),
-                old("DELETE FROM mailed_tokens WHERE expires_at <= $1"),
-                old("DELETE FROM sessions WHERE expires_at <= $1"),
-                old("DELETE FROM refresh_families WHERE expires_at <= $1"),
-                old("DELETE FROM known_devices WHERE expires_at <= $1"),
-                old("DELETE FROM failed_attempts WHERE forgotten_at <= $1"),
-                old("DELETE FROM passkey_challenges WHERE expires_at <= $1"),
+                old(
+                    "DELETE FROM registrations WHERE expires_at <= $1 OR expires_at > $2",
+                    register::CONFIRMABLE,
+                ),
+                old("DELETE FROM mailed_tokens WHERE expires_at <= $1 OR expires_at > $2", change::LINK),
+                old("DELETE FROM sessions WHERE expires_at <= $1 OR seen_at > $2", 0),
+                old("DELETE FROM refresh_families WHERE expires_at <= $1 OR created_at > $2", 0),
+                old("DELETE FROM known_devices WHERE expires_at <= $1 OR expires_at > $2", sessions::DEVICE),
+                old(
+                    "DELETE FROM failed_attempts WHERE forgotten_at <= $1 OR forgotten_at > $2",
+                    attempts::MEMORY,
+                ),
+                old(
+                    "DELETE FROM passkey_challenges WHERE expires_at <= $1 OR expires_at > $2",
+                    passkeys::LIFE,
+                ),
             ])
             .await
             .map(drop)

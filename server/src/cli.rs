@@ -97,7 +97,7 @@ enum Verb {
         /// The new file
         to: PathBuf,
     },
-    /// Puts a copy in the place of the database; the former one is kept beside it
+    /// Puts a copy in the place of the database; the former one is kept
     Restore {
         /// The copy
         from: PathBuf,
@@ -195,18 +195,17 @@ fn configured(verb: Verb, config: Config, json: bool) -> Result<u8> {
             note(&config, store, "database.backup").await;
             done(json, "backup", &to)
         }),
-        Verb::Restore { from } => {
-            let kept = maintain::restore(&config.storage.database, &from, &Clock::default())?;
+        Verb::Restore { from } => block_on(async {
+            let (copies, clock) = (serve::copies(&config), Clock::default());
+            let kept = maintain::restore(&config.storage.database, &from, &copies, &clock).await?;
             if let Some(kept) = kept {
                 say!("the former database is kept as {}", kept.display());
             }
-            block_on(async {
-                let store = store::open(&config.storage.database, &Clock::default()).await?;
-                note(&config, store, "database.restore").await;
-                Ok(())
-            })?;
+            // A copy may be of an older schema.
+            let store = store::migrate(&config.storage.database, &clock, &copies).await?;
+            note(&config, store, "database.restore").await;
             done(json, "restored", &from)
-        }
+        }),
         Verb::Account(verb) => block_on(account::run(verb, &config, json)),
         Verb::Audit(verb) => block_on(audit::run(verb, &config, json)),
         Verb::Secret { verb: Some(verb), .. } => block_on(secret::run(&verb, &config, json)),

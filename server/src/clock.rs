@@ -8,6 +8,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Seconds by which the clocks of processes on one database may differ. What was written further ahead than that was written
+/// before a clock was put back: it would last too long, or keep somebody waiting for ever.
+pub(crate) const TOLERANCE: i64 = 600;
+
 /// The machine's clock and an offset that is 0 outside tests.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {

@@ -32,7 +32,8 @@ pub struct Limits {
     pub per_address: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// From the end of an answer to the end of the next request's header, so that it also ends idle connections.
+    /// From the end of an answer to the end of the next request's header, so that it also ends idle connections. Before the
+    /// first request it is counted once for the first byte and once for the header.
     pub header: Duration,
     /// Without a byte in either direction.
     pub idle: Duration,

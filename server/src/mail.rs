@@ -15,6 +15,7 @@ use lettre::{
 
 use crate::{
     Clock, Error, Result,
+    clock::TOLERANCE,
     store::{Later, Row, Statement, Store},
 };
 
@@ -23,6 +24,8 @@ pub use smtp::{Protection, Smtp};
 
 /// Letters taken at a time.
 const AT_A_TIME: i64 = 20;
+/// Seconds until a letter is tried again, at most.
+const LONGEST: i64 = 120 << 8;
 /// Times that a letter is tried, over some three days.
 const TRIES: i64 = 12;
 
@@ -159,9 +162,11 @@ impl Courier {
     /// When the database fails. What the post refuses is tried again later, and is no error here.
     pub async fn deliver_due(&self) -> Result<usize> {
         let now = self.clock.now();
-        let query = "SELECT id, recipient, subject, body, due_at, tries FROM outbox WHERE due_at <= $1 \
-            ORDER BY due_at, id LIMIT $2";
-        let rows = self.store.read(Statement::new(query, [now.into(), AT_A_TIME.into()])).await?;
+        let query = "SELECT id, recipient, subject, body, due_at, tries FROM outbox \
+            WHERE due_at <= $1 OR due_at > $2 ORDER BY due_at, id LIMIT $3";
+        // What is due after any pause was put off before the clock was put back.
+        let values = [now.into(), (now + LONGEST + TOLERANCE).into(), AT_A_TIME.into()];
+        let rows = self.store.read(Statement::new(query, values)).await?;
         let mut delivered = 0;
         for row in &rows {
             delivered += usize::from(self.deliver(row, now).await?);
@@ -204,7 +209,7 @@ impl Courier {
 
 /// Seconds until the next try: from two minutes, doubled each time, up to half a day.
 fn pause(tries: i64) -> i64 {
-    120 << tries.clamp(0, 8)
+    LONGEST >> (8 - tries.clamp(0, 8))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
-//! Locking and restoring the file of an embedded database.
+//! Restoring a database, and locking the file of an embedded one.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::{Clock, Error, Result, store::Sqlite};
+use crate::{
+    Clock, Error, Result,
+    store::{Postgres, Sqlite},
+};
 
 /// Files that SQLite keeps beside a database; one that is left from another database would destroy a restored one.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
@@ -32,18 +35,18 @@ pub(crate) fn lock(database: &Path) -> Result<fs::File> {
     }
 }
 
-/// Puts a copy in the place of the database. Returns where the former one is kept.
+/// Puts a copy in the place of the database. Returns where the former one is kept: beside it, or in a folder for copies.
 ///
 /// # Errors
 /// When the copy is damaged or newer than this program, or the database is served; then nothing changes.
-pub(crate) fn restore(url: &str, from: &Path, clock: &Clock) -> Result<Option<PathBuf>> {
-    let Some(database) = embedded(url) else {
-        return Err(Error::Config {
-            place: "storage.database".into(),
-            problem: "is a PostgreSQL server".into(),
-            hint: format!("pg_restore --clean --dbname=NAME {}", from.display()),
-        });
-    };
+pub(crate) async fn restore(url: &str, from: &Path, copies: &Path, clock: &Clock) -> Result<Option<PathBuf>> {
+    match embedded(url) {
+        Some(database) => restore_file(database, from, clock),
+        None => Postgres::restore(url, from, copies, clock).await.map(Some),
+    }
+}
+
+fn restore_file(database: &Path, from: &Path, clock: &Clock) -> Result<Option<PathBuf>> {
     let _alone = lock(database)?;
     let part = beside(database, ".restoring");
     let result = prepare(from, &part, clock).and_then(|()| exchange(database, &part, clock));
@@ -125,21 +128,20 @@ mod tests {
         assert!(store.backup(&copy).await.is_err());
         write(&store, "2").await;
         drop(store);
-        let url = format!("sqlite:{}", database.display());
 
         let held = lock(&database).unwrap();
-        assert!(restore(&url, &copy, &clock).unwrap_err().to_string().contains("in use"));
+        assert!(restore_file(&database, &copy, &clock).unwrap_err().to_string().contains("in use"));
         drop(held);
         let damaged = directory.path().join("damaged");
         let mut bytes = fs::read(&copy).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle..].fill(0x55);
         fs::write(&damaged, bytes).unwrap();
-        assert!(restore(&url, &damaged, &clock).is_err());
-        assert!(restore(&url, &directory.path().join("missing"), &clock).is_err());
+        assert!(restore_file(&database, &damaged, &clock).is_err());
+        assert!(restore_file(&database, &directory.path().join("missing"), &clock).is_err());
         assert_eq!(versions(&database).await, ["1", "2"]);
 
-        let kept = restore(&url, &copy, &clock).unwrap().unwrap();
+        let kept = restore_file(&database, &copy, &clock).unwrap().unwrap();
         assert_eq!(versions(&database).await, ["1"]);
         assert_eq!(versions(&kept).await, ["1", "2"]);
     }

@@ -195,7 +195,10 @@ async fn until_ended(mut serving: Serving<'_>, read: impl Fn() -> Result<Config>
             _ = signals.term.recv() => return,
             _ = signals.int.recv() => return,
             _ = signals.hup.recv() => reload(&mut serving, &read).await,
-            _ = refresh.tick() => look_again(parts).await,
+            _ = refresh.tick() => {
+                look_again(parts).await;
+                mind_the_clock(parts).await;
+            }
             _ = tidy.tick() => tidy_up(parts).await,
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
         }
@@ -217,6 +220,25 @@ async fn look_again(parts: &Parts) {
         Ok(true) => releases::tell(&parts.front.catalogue(), &parts.routes.api),
         Ok(false) => {}
         Err(error) => tracing::warn!(error = report::render(&error), "releases could not be read again"),
+    }
+}
+
+/// A clock that was put back leaves behind what would last too long, and a log from the future, by which the service would not be
+/// ready until its clock has come there again. The entry says what happened, and is the latest from now on.
+async fn mind_the_clock(parts: &Parts) {
+    match parts.clock_is_behind().await {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!("the clock was put back; what it had begun in the future is ended");
+            tidy_up(parts).await;
+            if let Err(error) = parts.note("clock.back").await {
+                tracing::warn!(
+                    error = report::render(&error),
+                    "that the clock was put back is not in the audit log"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(error = report::render(&error), "the audit log cannot be read"),
     }
 }
 

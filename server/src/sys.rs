@@ -1,5 +1,5 @@
 //! The calls that the compiler cannot check; everything else forbids `unsafe`.
-#![expect(unsafe_code, reason = "mapped files, inherited sockets and reads that do not wait")]
+#![expect(unsafe_code, reason = "mapped files, inherited sockets, reads that do not wait and priorities")]
 
 use std::{
     fs::File,
@@ -16,6 +16,14 @@ use memmap2::{Mmap, MmapOptions};
 pub(crate) fn map(file: &File, offset: u64, length: usize) -> io::Result<Mmap> {
     // SAFETY: see above; the mapping is only read, and blobs do not change while they have their name.
     unsafe { MmapOptions::new().offset(offset).len(length).map(file) }
+}
+
+/// Lets other threads of this machine go before the calling one, as far as ten steps of `nice(2)` do that: where all want more
+/// than there is, it has a tenth of what another one has.
+pub(crate) fn stand_back() {
+    // SAFETY: no memory is handed over. On Linux a priority is that of a thread, 0 is the calling one, and lowering its own is
+    // anybody's right; if it fails all the same, the thread is only less modest.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
 }
 
 /// Takes over a descriptor that the service manager passed (`sd_listen_fds(3)`).

@@ -1,23 +1,37 @@
-//! The program among others: two processes as one, killed under load, without its database, on a full disk, before a
-//! mail server.
+//! The program among others: two processes as one, behind a balancer, killed under load, cut off, without its database, on a
+//! full disk, before a mail server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "cluster/balancer.rs"]
 mod balancer;
 #[path = "support/client.rs"]
 mod client;
+#[path = "cluster/clock.rs"]
+mod clock;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/idle.rs"]
+mod idle;
 #[path = "cluster/killed.rs"]
 mod killed;
 #[path = "cluster/letters.rs"]
 mod letters;
+#[path = "cluster/networks.rs"]
+mod networks;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/release.rs"]
+mod release;
+#[path = "cluster/restored.rs"]
+mod restored;
 #[path = "support/postgres.rs"]
 mod server;
 #[path = "cluster/together.rs"]
 mod together;
+#[path = "cluster/traffic.rs"]
+mod traffic;
+#[path = "cluster/wires.rs"]
+mod wires;
 
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@ use super::{AccountId, Accounts, Denied};
 use crate::{Error, store::Statement};
 
 /// How long failures are remembered after the last, in seconds.
-const MEMORY: i64 = 24 * 3600;
+pub(super) const MEMORY: i64 = 24 * 3600;
 
 /// Counts before the attempt: of many at once no more get through than one after the other. The fifth failure and those
 /// after it make wait 5, 15, 60 and 300 seconds, then always 900.

@@ -9,7 +9,7 @@ use super::{
 use crate::{Error, Result, store::Statement};
 
 /// Seconds that a mailed link is good.
-const LINK: i64 = 3600;
+pub(super) const LINK: i64 = 3600;
 /// Links of one account that are good at a time: more letters nobody gets, and every one of them works.
 const LINKS: i64 = 10;
 

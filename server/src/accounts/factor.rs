@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    clock::TOLERANCE,
     store::{Row, Statement},
 };
 
@@ -194,8 +195,10 @@ impl Accounts {
         let secret = sealed.map(|sealed| self.keys.opened(&account.0, sealed)).transpose()?;
         let used = match secret.as_ref().and_then(|secret| totp::step_of(secret, &code, now)) {
             Some(step) => Statement::new(
-                "UPDATE accounts SET totp_step = $1 WHERE id = $2 AND totp_step < $1 AND totp_since IS NOT NULL",
-                [step.into(), account.0.into()],
+                // A step far ahead was used before the clock was put back, and must not keep out every code until then.
+                "UPDATE accounts SET totp_step = $1 WHERE id = $2 AND (totp_step < $1 OR totp_step > $3) \
+                 AND totp_since IS NOT NULL",
+                [step.into(), account.0.into(), (step + TOLERANCE / totp::STEP).into()],
             ),
             None => Statement::new(
                 "UPDATE recovery_codes SET used_at = $1 WHERE account = $2 AND digest = $3 AND used_at IS NULL",

@@ -1,27 +1,36 @@
-//! Argon2id in a bounded pool: a flood of sign-ins waits or is refused, and the rest of the server goes on.
+//! Argon2id in threads of its own, few and modest: a flood of sign-ins waits or is refused, and the rest of the server goes on.
+//!
+//! Threads of its own also bound the memory, of which the allocator keeps some for each thread that ever hashed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
 };
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::secret::{Secret, random};
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 
 /// OWASP's first choice: 19 MiB, two passes, one lane.
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
+type Job = Box<dyn FnOnce() + Send>;
+
 pub(super) struct Hasher {
-    turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    jobs: mpsc::Sender<Job>,
+    waiting: Arc<AtomicUsize>,
     most_waiting: usize,
     computed: Arc<AtomicU64>,
     /// Of a password that nobody knows: what is compared with when there is no account.
@@ -30,9 +39,16 @@ pub(super) struct Hasher {
 
 impl Hasher {
     pub(super) fn new(at_a_time: usize, most_waiting: usize) -> Result<Self> {
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..at_a_time.max(1) {
+            let queue = Arc::clone(&queue);
+            let thread = thread::Builder::new().name("passwords".into()).spawn(move || work(&queue));
+            thread.map_err(Error::io("starting", "a thread for passwords"))?;
+        }
         Ok(Self {
-            turns: Arc::new(Semaphore::new(at_a_time.max(1))),
-            waiting: AtomicUsize::new(0),
+            jobs,
+            waiting: Arc::default(),
             most_waiting,
             computed: Arc::default(),
             nobody: hash(&random::<32>()?)?,
@@ -58,25 +74,38 @@ impl Hasher {
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let place = Waiting::join(&self.waiting, self.most_waiting)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::database("waiting for"))?;
-        drop(place);
+        let (answer, answered) = oneshot::channel();
         let computed = Arc::clone(&self.computed);
-        let work = move || {
-            // The turn ends with the work, also when nobody waits for it any more.
-            let _turn = turn;
-            computed.fetch_add(1, Ordering::Relaxed);
-            work()
+        let job = move || {
+            drop(place);
+            // Who hung up while waiting costs nothing.
+            if !answer.is_closed() {
+                computed.fetch_add(1, Ordering::Relaxed);
+                let _ = answer.send(work());
+            }
         };
-        tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error.to_string()))
+        self.jobs.send(Box::new(job)).map_err(|_job| failed("its threads have ended"))?;
+        answered.await.map_err(|_ended| failed("it ended without an answer"))
     }
 }
 
-/// A place in the queue, which is left also by going away.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Does jobs until there can be no more.
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    sys::stand_back();
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // One that panics is answered as failed, and the thread goes on.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
 
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize, most: usize) -> Result<Self> {
-        let place = Self(count);
+/// A place in the queue, which is left when the job begins.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn join(count: &Arc<AtomicUsize>, most: usize) -> Result<Self> {
+        let place = Self(Arc::clone(count));
         if count.fetch_add(1, Ordering::Relaxed) >= most {
             return Err(Error::Busy("sign-ins"));
         }
@@ -84,7 +113,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

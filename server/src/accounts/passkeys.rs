@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub use add::Added;
+pub(super) use challenge::LIFE;
 pub use challenge::Purpose;
 pub use options::Options;
 

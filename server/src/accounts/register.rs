@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Seconds that a registration can be confirmed.
-const CONFIRMABLE: i64 = 24 * 3600;
+pub(super) const CONFIRMABLE: i64 = 24 * 3600;
 /// Registrations of one address that wait at a time: more letters nobody gets.
 const WAITING: i64 = 10;
 

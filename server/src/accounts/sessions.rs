@@ -13,7 +13,7 @@ use crate::{
 /// Seconds for the code after the password.
 const FOR_CODE: i64 = 600;
 /// Seconds that a device is known.
-const DEVICE: i64 = 180 * 24 * 3600;
+pub(super) const DEVICE: i64 = 180 * 24 * 3600;
 /// Seconds between two notes of a session's use.
 const NOTED: i64 = 60;
 

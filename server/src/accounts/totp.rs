@@ -3,7 +3,7 @@
 use aws_lc_rs::{constant_time, hmac};
 
 /// Seconds of a step.
-const STEP: i64 = 30;
+pub(super) const STEP: i64 = 30;
 
 /// The six digits of a step.
 pub(super) fn code(secret: &[u8], step: i64) -> String {

@@ -22,6 +22,7 @@ use axum::{
 use super::BODY;
 use crate::{
     Clock, Error, Result,
+    clock::TOLERANCE,
     http::{Code, Problem},
     limits::{Client, Person},
     store::{Row, Statement, Store, Value},
@@ -69,13 +70,14 @@ impl Idempotency {
         Self { store, clock }
     }
 
-    /// Removes answers that are no longer kept; for every hour or so.
+    /// Removes answers that are no longer kept, and what a clock that was ahead would keep longer; for every hour or so.
     ///
     /// # Errors
     /// When the database does not take it.
     pub async fn sweep(&self) -> Result<()> {
-        let sql = "DELETE FROM idempotency WHERE expires <= $1";
-        self.store.write(vec![Statement::new(sql, [self.clock.now().into()])]).await.map(|_| ())
+        let (now, sql) = (self.clock.now(), "DELETE FROM idempotency WHERE expires <= $1 OR expires > $2");
+        let values = [now.into(), (now + KEPT + TOLERANCE).into()];
+        self.store.write(vec![Statement::new(sql, values)]).await.map(|_| ())
     }
 
     /// Takes the request to run, unless it runs or is done.

@@ -230,6 +230,39 @@ async fn live(
     seat: Seat,
 ) {
     let _seat = seat;
+    let (limits, counts) = (shared.limits(), &shared.counts);
+    let (patience, late) = match certificates {
+        Some(_) => (limits.handshake, &counts.handshakes_failed),
+        None => (limits.header, &counts.expired),
+    };
+    if begins(&shared, &stream, patience, late).await {
+        // On the heap, so that a connection that says nothing is no larger than waiting for it takes.
+        Box::pin(speak(&shared, stream, peer, certificates)).await;
+    }
+}
+
+/// Waits for the first byte of a connection; false when it must end without one.
+async fn begins(shared: &Shared, stream: &TcpStream, patience: Duration, late: &AtomicU64) -> bool {
+    let mut phase = shared.phase.subscribe();
+    let mut byte = [0];
+    tokio::select! {
+        // Left where it is, for whoever speaks next.
+        seen = timeout(patience, stream.peek(&mut byte)) => {
+            if seen.is_err() {
+                Counts::add(late);
+            }
+            matches!(seen, Ok(Ok(1)))
+        }
+        _ending = phase.wait_for(|phase| *phase != Phase::Serving) => false,
+    }
+}
+
+async fn speak(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+) {
     let _ = stream.set_nodelay(true);
     // Those of the moment, to the end of the connection.
     let limits = shared.limits();
@@ -246,10 +279,10 @@ async fn live(
     match certificates {
         None => {
             connection.segments = Some(segments);
-            first(&shared, limits, guarded, connection).await;
+            first(shared, limits, guarded, connection).await;
         }
         // Apart from the plain one, whose task would be as large otherwise.
-        Some(certificates) => Box::pin(secure(&shared, limits, guarded, connection, &certificates)).await,
+        Some(certificates) => Box::pin(secure(shared, limits, guarded, connection, &certificates)).await,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     accounts::{self, Accounts},
     api::{self, Api, Idempotency},
     audit::{Entry, Log, Signer},
+    clock::TOLERANCE,
     config::Config,
     downloads::{Catalogue, Counted, Downloads, Links, Permit, Running},
     engine::Counts,
@@ -111,6 +112,12 @@ impl Parts {
             hint: "give an address for mail".into(),
         })?;
         Ok(secret.reveal().to_owned())
+    }
+
+    /// Whether the clock stands before what was written last. Then it was put back.
+    pub(super) async fn clock_is_behind(&self) -> Result<bool> {
+        let written = self.log.head().await?.written_at;
+        Ok(written.is_some_and(|time| time > self.clock.now().saturating_add(TOLERANCE)))
     }
 
     /// Writes an act of the operator into the audit log.

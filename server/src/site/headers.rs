@@ -23,6 +23,8 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
 pub fn security_headers(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT),
+        // For browsers from before `frame-ancestors`.
+        (header::X_FRAME_OPTIONS, "DENY"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // `no-referrer` would make browsers send `Origin: null` with forms, and those are checked by their origin.
         (header::REFERRER_POLICY, "same-origin"),
@@ -52,7 +54,7 @@ mod tests {
         for word in ["unsafe", "data:", "http", "*", "script-src"] {
             assert!(!policy.contains(word), "{word}");
         }
-        assert_eq!(headers.len(), 6);
+        assert_eq!(headers.len(), 7);
     }
     #[test]
     fn a_page_with_a_script_loads_no_other() {

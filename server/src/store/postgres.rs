@@ -4,10 +4,15 @@
 
 mod backup;
 mod pool;
+mod restore;
 mod schema;
 mod values;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_postgres::{
     config::{Config, Host, SslMode},
@@ -46,6 +51,14 @@ impl Postgres {
         let config = configuration(url)?;
         schema::bring_up_to_date(&config, clock, Some(copies)).await?;
         Ok(Self::over(config))
+    }
+
+    /// Puts a copy in the place of the database, after copying what is there into a folder; returns where that is.
+    ///
+    /// # Errors
+    /// When somebody serves it, or the copy is damaged or newer than this program; then nothing was changed.
+    pub(crate) async fn restore(url: &str, from: &Path, folder: &Path, clock: &Clock) -> Result<PathBuf> {
+        restore::restore(&configuration(url)?, from, folder, clock).await
     }
 
     fn over(config: Config) -> Self {
@@ -221,7 +234,9 @@ fn configuration(url: &str) -> Result<Config> {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(5));
     }
-    config.keepalives_idle(Duration::from_secs(60)).application_name("aegis-server");
+    // A database that was cut off is given up before its clients are.
+    config.keepalives_idle(Duration::from_secs(60)).tcp_user_timeout(Duration::from_secs(10));
+    config.application_name("aegis-server");
     let near = |host: &Host| match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => {

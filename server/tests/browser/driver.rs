@@ -1,6 +1,7 @@
 //! A browser: Debian's Chromium by W3C WebDriver over plain HTTP, and its own protocol where WebDriver has no word.
 
 use std::{
+    cell::Cell,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -16,6 +17,8 @@ use nix::{
 };
 use serde_json::{Value, json};
 
+use crate::{tools, validator::Pages};
+
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -25,7 +28,9 @@ pub(crate) struct Browser {
     port: u16,
     session: String,
     origin: String,
-    axe: Option<String>,
+    axe: String,
+    scripts: Cell<bool>,
+    pages: Pages,
     _home: tempfile::TempDir,
 }
 
@@ -41,9 +46,10 @@ impl Browser {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = |line: String| line.rsplit_once("successfully on port ")?.1.trim_matches('.').parse().ok();
         let port = lines.find_map(port).expect("chromedriver did not say its port");
-        let axe = std::env::var_os("AEGIS_AXE").map(|path| fs::read_to_string(path).unwrap());
-        let session = String::new();
-        let mut browser = Self { child, port, session, origin: origin.into(), axe, _home: home };
+        let axe = fs::read_to_string(tools::path("axe-core-4.14.1/axe.min.js")).unwrap();
+        let (session, scripts, pages) = (String::new(), Cell::new(true), Pages::new());
+        let mut browser =
+            Self { child, port, session, origin: origin.into(), axe, scripts, pages, _home: home };
         let mut arguments =
             vec!["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
         if geteuid().is_root() {
@@ -53,7 +59,7 @@ impl Browser {
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments},
-            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }}});
         let made = browser.http("POST", "/session", Some(&wanted));
         let made = made
@@ -225,15 +231,32 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// Those of pages; axe-core is one.
+    /// Allows or forbids those of pages.
     pub(crate) fn scripts(&self, allowed: bool) {
-        let allowed = allowed || self.axe.is_some();
         self.chromium("Emulation.setScriptExecutionDisabled", &json!({ "value": !allowed }));
+        self.scripts.set(allowed);
     }
 
-    /// With axe-core they never are.
-    pub(crate) const fn scripts_are_off(&self) -> bool {
-        self.axe.is_none()
+    /// Keeps the page as it came from the site, for [`Self::mistakes`].
+    pub(crate) fn keep(&self) {
+        let log = self.post("se/log", &json!({"type": "performance"}));
+        let events = log.as_array().unwrap().iter().rev();
+        let mut events = events.map(|event| {
+            serde_json::from_str::<Value>(event["message"].as_str().unwrap()).unwrap()["message"].take()
+        });
+        let is_page = |event: &Value| {
+            event["method"] == "Network.responseReceived" && event["params"]["type"] == "Document"
+        };
+        let page = events.find(is_page).expect("a page came");
+        let content =
+            self.chromium("Network.getResponseBody", &json!({"requestId": page["params"]["requestId"]}));
+        assert_eq!(content["base64Encoded"], false);
+        self.pages.keep(&self.url(), content["body"].as_str().unwrap());
+    }
+
+    /// What the validator finds in the pages that were kept.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        self.pages.mistakes()
     }
 
     /// What the console said since the last time that is worse than a note.
@@ -271,16 +294,24 @@ impl Browser {
         self.width(1280);
     }
 
-    /// What axe-core finds in both schemes, when `AEGIS_AXE` names its file; it is not part of this project.
-    pub(crate) fn findings(&self) -> Option<Vec<Value>> {
-        self.run(self.axe.as_ref()?);
-        let script = "const done = arguments[0]; axe.run().then(found => done(found.violations.map(one => \
+    /// What axe-core finds in both schemes.
+    pub(crate) fn findings(&self) -> Vec<Value> {
+        let allowed = self.scripts.get();
+        self.scripts(true);
+        self.run(&self.axe);
+        let script = "const done = arguments[1]; axe.run(arguments[0]).then(found => done(found.violations.map(one => \
                       one.id + ': ' + one.nodes.map(node => node.html.slice(0, 120)).join(' | '))))";
-        let found = ["dark", "light"].map(|scheme| {
+        // What a page is differs between the schemes in its colours alone.
+        let all = [("light", json!({})), ("dark", json!({"runOnly": ["color-contrast"]}))];
+        let found = all.map(|(scheme, options)| {
             self.scheme(scheme);
-            self.post("execute/async", &json!({"script": script, "args": []})).as_array().unwrap().clone()
+            self.post("execute/async", &json!({"script": script, "args": [options]}))
+                .as_array()
+                .unwrap()
+                .clone()
         });
-        Some(found.concat())
+        self.scripts(allowed);
+        found.concat()
     }
 }
 

@@ -1,16 +1,7 @@
 //! Two processes on one database of PostgreSQL and one folder of blobs, behind a balancer.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::{
@@ -18,7 +9,7 @@ use crate::{
     client::Client,
     count,
     program::{Place, Served},
-    server, texts, until,
+    server,
 };
 
 const ANN: &str = "ann@example.org";
@@ -110,54 +101,4 @@ fn a_repetition_at_the_other_is_answered_from_the_store(pair: &Pair) {
     assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
     assert_eq!(first.body, again.body);
     assert_eq!(ask(pair.two.public, 26).status, 409, "another request with the same key");
-}
-
-#[test]
-fn one_is_killed_in_the_middle_and_the_other_goes_on() {
-    const LANES: u32 = 4;
-    let pair = Pair::new();
-    let (stop, killed) = (AtomicBool::new(false), AtomicBool::new(false));
-    let (answers, late) = (AtomicU32::new(0), AtomicU32::new(0));
-    let register = &|lane: u32| {
-        let mut answered = BTreeSet::new();
-        for number in 0_u32.. {
-            if stop.load(Ordering::SeqCst) {
-                break;
-            }
-            let email = format!("person{number}@lane{lane}.example.org");
-            let mut client = pair.client(&format!("10.{lane}.{}.1", number % 250));
-            let after = killed.load(Ordering::SeqCst);
-            let body = json!({"email": email, "password": PASSWORD});
-            match client.try_json("/api/v1/auth/register", &body) {
-                Ok(answer) => {
-                    assert_eq!(answer.status, 202, "{}", answer.body);
-                    answers.fetch_add(1, Ordering::SeqCst);
-                    late.fetch_add(u32::from(after), Ordering::SeqCst);
-                    answered.insert(email);
-                }
-                // Only what was begun before the balancer knew that the process is dead.
-                Err(error) => assert!(!after, "{error}"),
-            }
-        }
-        answered
-    };
-    let answered = thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES).map(|lane| scope.spawn(move || register(lane))).collect();
-        until("registrations are answered", || answers.load(Ordering::SeqCst) >= 2 * LANES);
-        pair.one.signal(Signal::SIGKILL);
-        until("its socket is gone", || std::net::TcpStream::connect(pair.one.public).is_err());
-        killed.store(true, Ordering::SeqCst);
-        let began = Instant::now();
-        while late.load(Ordering::SeqCst) < 10 && began.elapsed() < Duration::from_secs(15) {
-            thread::sleep(Duration::from_millis(50));
-        }
-        stop.store(true, Ordering::SeqCst);
-        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect::<BTreeSet<_>>()
-    });
-    assert!(late.load(Ordering::SeqCst) >= 10, "the other did not go on");
-    let there: BTreeSet<_> = texts(&pair.url, "SELECT address FROM registrations").into_iter().collect();
-    assert!(answered.is_subset(&there), "an answered registration is lost");
-    let acts = acts(&pair.place, &pair.url);
-    assert_eq!(count(&acts, "server.start"), 2, "{acts:?}");
-    assert_eq!(Client::new(pair.two.watch, "").get("/readyz").status, 200);
 }

@@ -56,13 +56,12 @@ impl Client {
     ) -> Result<Answer> {
         let mut stream = TcpStream::connect(self.at)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Forwarded-For: {}\r\n\
              Cookie: {}\r\nContent-Length: {}\r\n",
             self.host,
             self.from,
-            cookies.join("; "),
+            self.cookies(),
             body.len()
         );
         for (name, value) in headers {
@@ -81,6 +80,12 @@ impl Client {
             }
         }
         Ok(answer)
+    }
+
+    /// As a browser sends them.
+    pub(crate) fn cookies(&self) -> String {
+        let pair = |(name, value): (&String, &String)| format!("{name}={value}");
+        self.cookies.iter().map(pair).collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {
@@ -123,7 +128,7 @@ impl Client {
 }
 
 /// The link to confirm in the letter to an address, as soon as it comes.
-fn link_to(mail: &Path, email: &str) -> String {
+pub(crate) fn link_to(mail: &Path, email: &str) -> String {
     let began = Instant::now();
     loop {
         for file in fs::read_dir(mail).into_iter().flatten().flatten() {

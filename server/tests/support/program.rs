@@ -76,7 +76,12 @@ impl Served {
             command.env("RUST_LOG", "error");
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        Self::told(child, lines)
+    }
+
+    /// A process that was started, once its output says that it serves.
+    pub(crate) fn told(child: Child, mut lines: impl Iterator<Item = String>) -> Self {
         let address = |line: Option<String>| line.and_then(|line| line.rsplit("//").next()?.parse().ok());
         let public = address(lines.next()).expect("the public address");
         let watch = address(lines.next()).expect("the address of health and metrics");

@@ -44,12 +44,14 @@ impl Maker {
         Self { pair, key }
     }
 
+    /// Writes the public key, for `--keys`.
     pub(crate) fn keys(&self, at: &Path) -> PathBuf {
         let path = at.join("release.pub.json");
         fs::write(&path, serde_json::to_vec(&self.key).unwrap()).unwrap();
         path
     }
 
+    /// Makes a directory with one image as version 1.0.0.
     pub(crate) fn release(&self, directory: &Path, edition: Edition, content: &[u8]) {
         fs::create_dir_all(directory).unwrap();
         let sha256 = |bytes: &[u8]| {

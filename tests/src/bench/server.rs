@@ -1,7 +1,8 @@
-//! The server against nginx: pages, API answers and downloads of the same bytes over loopback, by processor time of the
-//! servers; and both with many idle connections.
+//! The server against nginx and static-web-server: pages, API answers and downloads of the same bytes over loopback, by
+//! processor time of the servers; a flood of sign-ins beside downloads; and all with many idle connections.
 
 mod client;
+mod flood;
 mod process;
 
 use std::{
@@ -50,15 +51,19 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     certificate(&work)?;
     let content = content(&work)?;
     let keys = release(&work, &content)?;
-    let mut ours = process::ours(bench, &work, &keys, false)?;
-    let mut secure = process::ours(bench, &work, &keys, true)?;
+    let ours = process::ours(bench, &work, &keys, false)?;
+    let secure = process::ours(bench, &work, &keys, true)?;
     let page = client::fetch(ours.plain, "/")?;
     let answer = client::fetch(ours.plain, "/api/v1/editions/gamer")?;
-    let mut theirs = process::nginx(&work, &work.join("release/image.iso"), &page, &answer)?;
+    let nginx = process::nginx(&work, &work.join("release/image.iso"), &page, &answer)?;
+    let program = process::static_web_server(bench)?;
+    let [other, other_secure] = [false, true].map(|secure| process::other(&program, &work, secure));
+    let (other, other_secure) = (other?, other_secure?);
     let mut text = String::from("## Server\n\n");
-    text.push_str(&requests(&mut ours, &mut theirs, page.len(), answer.len())?);
-    text.push_str(&downloads([&mut ours, &mut secure], &mut theirs)?);
-    text.push_str(&idle(&mut ours, &mut theirs)?);
+    text.push_str(&requests(&ours, &nginx, page.len(), answer.len())?);
+    text.push_str(&downloads([&ours, &secure], &nginx, [&other, &other_secure])?);
+    text.push_str(&flood::measure(&ours)?);
+    text.push_str(&idle([&ours, &nginx, &other])?);
     Ok(text)
 }
 
@@ -128,55 +133,38 @@ fn release(work: &Path, content: &Path) -> Result<PathBuf, Error> {
     Ok(keys.join("release.pub.json"))
 }
 
-/// What one server did in a second of its processor time, in the middle of the rounds.
-struct Pair {
-    ours: f64,
-    theirs: f64,
-}
-
-impl Pair {
-    fn ratio(&self) -> f64 {
-        self.ours / self.theirs
-    }
-}
-
-/// Measures both in turns; `work` returns how much was done.
-fn pair(
-    ours: &mut Process,
-    theirs: &mut Process,
+/// What each server did in a second of its processor time, in the middle of the rounds. Measures all in turns; `work` returns
+/// how much was done.
+fn rates<const N: usize>(
+    servers: [&Process; N],
     mut work: impl FnMut(&Process) -> Result<f64, Error>,
-) -> Result<Pair, Error> {
-    let mut rates = [Vec::new(), Vec::new()];
+) -> Result<[f64; N], Error> {
+    let mut rates = [const { Vec::new() }; N];
     for _ in 0..ROUNDS {
-        for (process, rates) in [&mut *ours, &mut *theirs].into_iter().zip(&mut rates) {
+        for (process, rates) in servers.into_iter().zip(&mut rates) {
             let before = process.seconds()?;
             let done = work(process)?;
             rates.push(done / (process.seconds()? - before));
         }
     }
-    let [ours, theirs] = rates.map(|rates| median(&rates));
-    Ok(Pair { ours, theirs })
+    Ok(rates.map(|rates| median(&rates)))
 }
 
-fn requests(ours: &mut Process, theirs: &mut Process, page: usize, answer: usize) -> Result<String, Error> {
+fn requests(ours: &Process, theirs: &Process, page: usize, answer: usize) -> Result<String, Error> {
     let mut rows = Vec::new();
     let mut verdicts = String::new();
     for (name, path, bytes) in
         [("home page", "/", page), ("answer of the API", "/api/v1/editions/gamer", answer)]
     {
-        let pair = pair(ours, theirs, |process| {
+        let [ours, theirs] = rates([ours, theirs], |process| {
             Load { address: process.plain, path: process.path(path), connections: 32, requests: REQUESTS }
                 .run()?;
             Ok(REQUESTS as f64)
         })?;
         let rate = |rate: f64| format!("{:.1} k", rate / 1e3);
-        rows.push(vec![
-            format!("{name}, {bytes} bytes"),
-            rate(pair.ours),
-            rate(pair.theirs),
-            format!("{:.2}", pair.ratio()),
-        ]);
-        verdicts.push_str(&report::at_least(&format!("{name}, requests against nginx"), pair.ratio(), 0.9));
+        let ratio = ours / theirs;
+        rows.push(vec![format!("{name}, {bytes} bytes"), rate(ours), rate(theirs), format!("{ratio:.2}")]);
+        verdicts.push_str(&report::at_least(&format!("{name}, requests against nginx"), ratio, 0.9));
     }
     let mut text = format!(
         "Requests in a second of the server's processor time, {REQUESTS} over 32 connections that are kept; medians of \
@@ -186,60 +174,63 @@ fn requests(ours: &mut Process, theirs: &mut Process, page: usize, answer: usize
     Ok(text + "\n" + &verdicts)
 }
 
-fn downloads(ours: [&mut Process; 2], theirs: &mut Process) -> Result<String, Error> {
+fn downloads(ours: [&Process; 2], nginx: &Process, other: [&Process; 2]) -> Result<String, Error> {
     let mut rows = Vec::new();
     let mut verdicts = String::new();
-    let mut most = 0;
-    for (ours, (name, secure, wanted)) in
-        ours.into_iter().zip([("plain", false, 0.8), ("TLS 1.3", true, 0.9)])
+    for ((ours, other), (name, secure, wanted)) in
+        ours.into_iter().zip(other).zip([("plain", false, 0.8), ("TLS 1.3", true, 0.9)])
     {
-        let pair = pair(ours, theirs, |process| {
+        let [ours, theirs, other] = rates([ours, nginx, other], |process| {
             for _ in 0..DOWNLOADS {
                 client::download(process, secure, FILE)?;
             }
             Ok((DOWNLOADS * FILE) as f64)
         })?;
         let rate = |rate: f64| format!("{:.0} MB", rate / 1e6);
-        rows.push(vec![name.to_owned(), rate(pair.ours), rate(pair.theirs), format!("{:.2}", pair.ratio())]);
-        verdicts.push_str(&report::at_least(
-            &format!("download, {name}, against nginx"),
-            pair.ratio(),
-            wanted,
-        ));
-        most = most.max(ours.peak()?);
+        let ratio = ours / theirs;
+        rows.push(vec![name.to_owned(), rate(ours), rate(theirs), rate(other), format!("{ratio:.2}")]);
+        verdicts.push_str(&report::at_least(&format!("download, {name}, against nginx"), ratio, wanted));
     }
     let mut text = format!(
         "\nBytes in a second of the server's processor time, {DOWNLOADS} downloads of {}; medians of {ROUNDS} rounds in \
-         turns. nginx with sendfile.\n\n",
-        report::megabytes(FILE as u64)
+         turns. nginx with sendfile; {} copies.\n\n",
+        report::megabytes(FILE as u64),
+        process::OTHER
     );
-    text.push_str(&report::table(&["how", "aegis-server", "nginx", "ratio"], &rows));
+    text.push_str(&report::table(
+        &["how", "aegis-server", "nginx", "static-web-server", "ours to nginx"],
+        &rows,
+    ));
+    let peak = |servers: &[&Process]| {
+        let peaks = servers.iter().map(|process| process.peak()).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, Error>(report::megabytes(peaks.into_iter().max().unwrap_or_default()))
+    };
     text.push_str(&format!(
-        "\nMost memory so far: aegis-server {}, nginx {}.\n",
-        report::megabytes(most),
-        report::megabytes(theirs.peak()?)
+        "\nMost memory so far: aegis-server {}, nginx {}, static-web-server {}.\n",
+        peak(&ours)?,
+        peak(&[nginx])?,
+        peak(&other)?
     ));
     Ok(text + &verdicts)
 }
 
 /// Memory and the slowest of a hundred answers while many connections do nothing.
-fn idle(ours: &mut Process, theirs: &mut Process) -> Result<String, Error> {
+fn idle(servers: [&Process; 3]) -> Result<String, Error> {
     let mut rows = Vec::new();
-    for process in [ours, theirs] {
+    for process in servers {
         let before = process.resident()?;
         let held = client::hold(process.plain, IDLE)?;
         let during = process.resident()?;
-        let mut times = (0..1000)
+        let times = (0..1000)
             .map(|_| client::time(process.plain, &process.path("/")))
             .collect::<Result<Vec<Duration>, _>>()?;
-        times.sort_unstable();
         drop(held);
         let each = during.saturating_sub(before) as f64 / IDLE as f64;
         rows.push(vec![
             process.name.to_owned(),
             report::megabytes(during),
             format!("{each:.0} bytes"),
-            format!("{:.2} ms", times[times.len() * 99 / 100].as_secs_f64() * 1e3),
+            milliseconds(of_hundred(times, 99)),
         ]);
     }
     let mut text = format!(
@@ -250,6 +241,16 @@ fn idle(ours: &mut Process, theirs: &mut Process) -> Result<String, Error> {
         &rows,
     ));
     Ok(text)
+}
+
+/// The time within which so many of a hundred were done.
+fn of_hundred(mut times: Vec<Duration>, part: usize) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() * part / 100).copied().unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
 /// Where something is served.

@@ -9,7 +9,7 @@ use crate::{
 /// Milliseconds that a browser waits for a person (WebAuthn, section 15.1).
 pub(super) const TIMEOUT: u32 = 300_000;
 /// Seconds that a challenge is good: as long, and a minute for the way.
-const LIFE: i64 = 360;
+pub(crate) const LIFE: i64 = 360;
 
 /// What an answer is asked for. It serves nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,36 +45,42 @@ fn dump_to_part(environment: &[(&'static str, OsString)], part: &Path) -> Result
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(part);
     let file = made.map_err(Error::io("writing", part))?;
     let output = file.try_clone().map_err(Error::io("writing", part))?;
-    run("pg_dump", &[OsStr::new("--format=custom")], environment, output.into())?;
-    run("pg_restore", &[OsStr::new("--list"), part.as_os_str()], &[], Stdio::null())?;
+    let copying = Run { doing: "copying", environment };
+    copying.program("pg_dump", &[OsStr::new("--format=custom")], output.into())?;
+    copying.program("pg_restore", &[OsStr::new("--list"), part.as_os_str()], Stdio::null())?;
     file.sync_all().map_err(Error::io("writing", part))
 }
 
-fn run(
-    program: &'static str,
-    arguments: &[&OsStr],
-    environment: &[(&str, OsString)],
-    output: Stdio,
-) -> Result<()> {
-    let done = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(output)
-        .output()
-        .map_err(Error::io("running", program))?;
-    if done.status.success() {
-        return Ok(());
+/// Programs of PostgreSQL's package, with what they reach the database by.
+pub(super) struct Run<'a> {
+    /// Present participle, for errors.
+    pub(super) doing: &'static str,
+    pub(super) environment: &'a [(&'static str, OsString)],
+}
+
+impl Run<'_> {
+    /// Runs one to its end.
+    pub(super) fn program(&self, program: &'static str, arguments: &[&OsStr], output: Stdio) -> Result<()> {
+        let done = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(output)
+            .output()
+            .map_err(Error::io("running", program))?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&done.stderr);
+        let said = format!("{program}: {}", said.lines().next().unwrap_or("failed without a word"));
+        Err(Error::Database { doing: self.doing, source: said.into() })
     }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let said = format!("{program}: {}", said.lines().next().unwrap_or("failed without a word"));
-    Err(Error::Database { doing: "copying", source: said.into() })
 }
 
 /// What libpq reads, the password among it: a command line can be read by everybody.
-fn environment(config: &Config) -> Vec<(&'static str, OsString)> {
+pub(super) fn environment(config: &Config) -> Vec<(&'static str, OsString)> {
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone().into(),
         Host::Unix(path) => path.clone().into_os_string(),

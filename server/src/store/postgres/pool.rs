@@ -20,9 +20,10 @@ const CONNECTIONS: usize = 12;
 /// How long somebody waits for one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reading by default, so that a read that writes fails as it does in SQLite; what was answered is on the disk.
+/// Reading by default, so that a read that writes fails as it does in SQLite; what was answered is on the disk. The statements
+/// of a batch follow each other at once: a process that is silent in the middle of one is lost, and its locks with it.
 const SETTINGS: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; \
-     SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; \
+     SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5s'; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 pub(super) struct Pool {

@@ -92,6 +92,6 @@ async fn apply(session: &mut Session, step: &Migration, position: usize, clock: 
     session.command("COMMIT").await.map_err(|error| changing(&error))
 }
 
-async fn ask(session: &mut Session, statement: Statement) -> Result<Vec<crate::store::Row>> {
+pub(super) async fn ask(session: &mut Session, statement: Statement) -> Result<Vec<crate::store::Row>> {
     session.run(&statement).await.map(|outcome| outcome.returned).map_err(|error| fault("reading", &error))
 }

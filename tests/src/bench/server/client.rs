@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -94,6 +94,19 @@ pub(super) fn fetch(address: SocketAddr, path: &str) -> Result<Vec<u8>, Error> {
     } else {
         Err(wrong(format!("{path} is not served")))
     }
+}
+
+/// Signs in as nobody, from an address behind a proxy; the status.
+pub(super) fn sign_in(address: SocketAddr, from: Ipv4Addr) -> Result<u16, Error> {
+    let body = format!("{{\"email\":\"{from}@example.org\",\"password\":\"not the password\"}}");
+    let request = format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: {from}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (all, _) = exchange(&mut connect(address)?, &request)?;
+    let status = all.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    status.ok_or_else(|| wrong("an answer has no status"))
 }
 
 /// How long one request takes, with its connection.

@@ -1,9 +1,9 @@
-//! The two servers, and what the kernel says of them.
+//! The servers, and what the kernel says of them.
 
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,6 +11,10 @@ use std::{
 
 use super::{loopback, wrong};
 use crate::{bench::Bench, error::Error};
+
+/// The other server of files, and its version; `cargo install`ed by the first run.
+pub(super) const OTHER: &str = "static-web-server";
+const OTHER_VERSION: &str = "2.44.1";
 
 /// The path of the file at our server; nginx has it under the same.
 pub(super) const DOWNLOAD: &str = "/download/freemium/1.0.0/image.iso";
@@ -98,7 +102,8 @@ pub(super) fn ours(bench: &Bench, work: &Path, keys: &Path, secure: bool) -> Res
     let data = work.join(if secure { "data-secure" } else { "data" });
     fs::create_dir_all(&data).map_err(Error::io("create", &data))?;
     let text = format!(
-        "[listen]\npublic = [\"{address}\"]\nwatch = \"\"\n{tls}[storage]\ndatabase = \"sqlite:{data}/db\"\n\
+        "[listen]\npublic = [\"{address}\"]\nwatch = \"\"\n\
+         trusted_proxies = [\"127.0.0.0/8\"]\n{tls}[storage]\ndatabase = \"sqlite:{data}/db\"\n\
          blobs = \"{data}/blobs\"\nsecret = \"{data}/secret\"\n[mail]\nfolder = \"{data}/mail\"\n[limits]\n\
          connections_per_address = 20000\nheader_seconds = 600\nidle_seconds = 600\ndownloads_per_address = 100\n\
          api_per_hour = 100000000\n",
@@ -166,6 +171,33 @@ pub(super) fn nginx(work: &Path, content: &Path, page: &[u8], answer: &[u8]) -> 
         secure,
         vec![("/", "/page.html"), ("/api/v1/editions/gamer", "/answer.json")],
     )
+}
+
+/// Builds static-web-server, unless an earlier run did.
+pub(super) fn static_web_server(bench: &Bench) -> Result<PathBuf, Error> {
+    let root = bench.work.join(format!("static-web-server-{OTHER_VERSION}"));
+    let program = root.join("bin").join(OTHER);
+    if !program.exists() {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["install", "--quiet", "--locked", OTHER, "--version", OTHER_VERSION, "--root"]);
+        cargo.arg(&root).arg("--target-dir").arg(bench.work.join("static-web-server-build"));
+        super::run("cargo", &mut cargo)?;
+    }
+    Ok(program)
+}
+
+/// Starts it over nginx's folder, with one thread and as its own documentation advises; it speaks TLS or does not.
+pub(super) fn other(program: &Path, work: &Path, secure: bool) -> Result<Process, Error> {
+    let address = free()?;
+    let mut serve = Command::new(program);
+    serve.args(["--host", "127.0.0.1", "--log-level", "error", "--threads-multiplier", "1"]);
+    serve.args(["--port", &address.port().to_string(), "--root"]).arg(work.join("nginx"));
+    if secure {
+        serve.args(["--http2", "true", "--http2-tls-cert"]).arg(work.join("certificate.pem"));
+        serve.arg("--http2-tls-key").arg(work.join("key.pem"));
+    }
+    serve.stdout(Stdio::null()).stdin(Stdio::null());
+    start(OTHER, serve, address, address, vec![("/", "/page.html")])
 }
 
 /// A port that nobody has; between this and its use somebody may take it, which is then told.
