@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use tokio_postgres::Config;
@@ -26,22 +27,34 @@ const FOREIGN: &str = "the history of the copy is not ours";
 ///
 /// Fails when somebody serves the database, when the copy is damaged, and when its history is not ours; then nothing changes.
 pub(super) async fn restore(config: &Config, from: &Path, folder: &Path, clock: &Clock) -> Result<PathBuf> {
-    let mut session = Session::connect(config).await?;
-    let others = "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname = current_database() \
-                  AND application_name = 'aegis-server' AND pid <> pg_backend_pid()";
-    if !schema::ask(&mut session, Statement::new(others, [])).await?.is_empty() {
-        return Err(Error::Schema {
-            problem: "the database is in use by another aegis-server".into(),
-            hint: "end that one first; nothing was changed".into(),
-        });
-    }
-    drop(session);
+    nobody_else(config).await?;
     let kept = folder.join(format!("before-restore-{}.dump", clock.now()));
     backup::dump(config, &kept).await?;
     let (config, from, folder) = (config.clone(), from.to_owned(), folder.to_owned());
     let work = move || restore_blocking(&config, &from, &folder);
-    tokio::task::spawn_blocking(work).await.map_err(Error::database("restoring"))??;
-    Ok(kept)
+    let restored = tokio::task::spawn_blocking(work).await.map_err(Error::database("restoring"))?;
+    if restored.is_err() {
+        // What it is a copy of is still there.
+        let _ = fs::remove_file(&kept);
+    }
+    restored.map(|()| kept)
+}
+
+/// Refuses a database that others use. The server's side of a session ends a moment after a process has, which is waited for.
+async fn nobody_else(config: &Config) -> Result<()> {
+    let mut session = Session::connect(config).await?;
+    let others = "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname = current_database() \
+                  AND application_name = 'aegis-server' AND pid <> pg_backend_pid()";
+    for _ in 0..20 {
+        if schema::ask(&mut session, Statement::new(others, [])).await?.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(Error::Schema {
+        problem: "the database is in use by another aegis-server".into(),
+        hint: "end that one first; nothing was changed".into(),
+    })
 }
 
 fn restore_blocking(config: &Config, from: &Path, folder: &Path) -> Result<()> {
