@@ -50,7 +50,7 @@ server: setup ## Show the whole site on this machine, with data of its own
 
 check: setup ## Format, lints, unit tests
 	cargo fmt --check
-	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --locked --workspace --features aegis-server/otel --all-targets -- -D warnings
 
 test: check ## Everything that must pass before a change lands
 	@tests/run
