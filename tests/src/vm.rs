@@ -41,6 +41,8 @@ pub enum Bus {
     Cdrom,
     /// A removable USB mass storage device on xHCI.
     UsbStick,
+    /// The same behind a hub, which QEMU has at full speed only: slow.
+    UsbHub,
     /// A USB disk on xHCI by the USB attached SCSI protocol.
     Uas,
     /// A virtio block device.

@@ -9,7 +9,7 @@ use super::{
     peers::PEERS,
     report,
 };
-use crate::error::Error;
+use crate::{error::Error, vm::Bus};
 
 /// Boots of each archive; one after the other, in turns.
 const ROUNDS: usize = 5;
@@ -59,7 +59,7 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     for round in 1..=ROUNDS {
         for candidate in candidates.iter_mut().filter(|candidate| candidate.booted) {
             let (archive, parameters) = (&candidate.archive, &candidate.parameters);
-            let boot = medium.boot(bench, "initramfs", &bench.kernel, archive, parameters)?;
+            let boot = medium.boot(bench, "initramfs", (&bench.kernel, archive), Bus::Cdrom, parameters)?;
             eprintln!("{round}/{ROUNDS} {}: {:.2} s", candidate.name, boot.root - boot.init);
             candidate.boots.push(boot);
         }

@@ -112,11 +112,11 @@ impl Medium {
         &self,
         bench: &Bench,
         name: &str,
-        kernel: &Kernel,
-        archive: &Path,
+        (kernel, archive): (&Kernel, &Path),
+        bus: Bus,
         parameters: &str,
     ) -> Result<Boot, Error> {
-        let line = self.run(bench, name, (kernel, archive), parameters)?;
+        let line = self.run(bench, name, (kernel, archive), bus, parameters)?;
         let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         match times[..] {
             [init, root] => Ok(Boot { init: init / 1e6, root: root / 1e6 }),
@@ -130,6 +130,7 @@ impl Medium {
         bench: &Bench,
         name: &str,
         (kernel, archive): (&Kernel, &Path),
+        bus: Bus,
         parameters: &str,
     ) -> Result<String, Error> {
         let directory = TempDir::new_in(&bench.work).map_err(Error::io("create", &bench.work))?;
@@ -141,7 +142,7 @@ impl Medium {
         let machine = Machine::new(&format!("bench-{name}"))
             .memory_mib(2048)
             .cpus(2)
-            .drive(Drive::medium(&self.iso, Bus::Cdrom))
+            .drive(Drive::medium(&self.iso, bus))
             .direct(DirectBoot { directory: Arc::new(directory), append });
         let mut vm = machine.start()?;
         vm.serial.expect("BENCH ", patience(600))?;

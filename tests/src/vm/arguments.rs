@@ -102,6 +102,11 @@ impl Line {
         let (controller, model, extra) = match drive.bus {
             Bus::Cdrom => (String::new(), "ide-cd", format!("{serial}{port}")),
             Bus::UsbStick => (String::new(), "usb-storage", format!("{serial},bus=usb.0,removable=on")),
+            Bus::UsbHub => (
+                "usb-hub,bus=usb.0,port=4".to_owned(),
+                "usb-storage",
+                format!("{serial},bus=usb.0,port=4.1,removable=on"),
+            ),
             Bus::Uas => (
                 format!("usb-uas,id=uas{number},bus=usb.0"),
                 "scsi-hd",

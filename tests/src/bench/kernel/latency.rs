@@ -13,6 +13,7 @@ use crate::{
         peers, report,
     },
     error::Error,
+    vm::Bus,
 };
 
 /// Runs of each kernel, in turns.
@@ -40,7 +41,8 @@ pub(super) fn measure(bench: &Bench) -> Result<String, Error> {
     let mut late: [Vec<Late>; 2] = Default::default();
     for round in 1..=ROUNDS {
         for (which, kernel) in kernels.into_iter().enumerate() {
-            let said = medium.run(bench, "latency", (kernel, &archives[which]), &medium.parameters)?;
+            let said =
+                medium.run(bench, "latency", (kernel, &archives[which]), Bus::Cdrom, &medium.parameters)?;
             eprintln!("{round}/{ROUNDS} {}: {said}", kernel.release);
             late[which].push(read(&said)?);
         }

@@ -17,6 +17,7 @@ use crate::{
         report,
     },
     error::Error,
+    vm::Bus,
 };
 
 /// Boots of each kernel, in turns.
@@ -50,12 +51,36 @@ pub(super) fn measure(bench: &Bench) -> Result<String, Error> {
     let mut boots: [Vec<Boot>; 2] = Default::default();
     for round in 1..=ROUNDS {
         for (which, kernel) in kernels.into_iter().enumerate() {
-            let boot = medium.boot(bench, "kernel", kernel, &archives[which], &medium.parameters)?;
+            let boot =
+                medium.boot(bench, "kernel", (kernel, &archives[which]), Bus::Cdrom, &medium.parameters)?;
             eprintln!("{round}/{ROUNDS} {}: PID 1 after {:.2} s", kernel.release, boot.init);
             boots[which].push(boot);
         }
     }
-    render(kernels, &archives, &boots, &record)
+    let mut text = render(kernels, &archives, &boots, &record)?;
+    for edition in [Edition::Server, Edition::Gamer] {
+        if let Ok((kernel, record)) = find(bench, edition)? {
+            text.push_str(&starts(bench, &medium, &kernel, &record)?);
+        }
+    }
+    Ok(text)
+}
+
+/// One boot from each kind of device, to the new root.
+fn starts(bench: &Bench, medium: &Medium, kernel: &Kernel, record: &Record) -> Result<String, Error> {
+    let archive = medium.initramfs(bench, kernel)?;
+    let places = [
+        ("CD", Bus::Cdrom),
+        ("USB stick behind a hub", Bus::UsbHub),
+        ("NVMe", Bus::Nvme),
+        ("virtio", Bus::Virtio),
+    ];
+    let mut times = Vec::new();
+    for (name, bus) in places {
+        let boot = medium.boot(bench, "kernel-starts", (kernel, &archive), bus, &medium.parameters)?;
+        times.push(format!("{name} {}", report::seconds(boot.root)));
+    }
+    Ok(format!("\n{record}. Once from each to the new root: {}.\n", times.join(", ")))
 }
 
 fn render(
