@@ -158,14 +158,19 @@ impl Browser {
         self.post(&format!("element/{}/click", self.find(css)), &json!({}));
     }
 
-    /// Clicks what leads to another page, and waits for that: the driver's own waiting misses some that begin late.
+    /// Clicks what leads to another page.
     pub(crate) fn follow(&self, css: &str) {
+        self.leave(|| self.click(css));
+    }
+
+    /// Does what leads to another page, and waits for that: the driver's own waiting misses some that begin late.
+    pub(crate) fn leave(&self, act: impl FnOnce()) {
         let before = self.find("html");
-        self.click(css);
+        act();
         let begun = Instant::now();
         let path = format!("/session/{}/element/{before}/name", self.session);
         while self.http("GET", &path, None).is_ok() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{css} led nowhere at {}", self.url());
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing led away from {}", self.url());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -61,9 +61,12 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     let mut text = String::from("## Kernel configurations\n\n");
     text.push_str(&speed(bench, &workshop, &work)?);
     text.push_str(&losses(bench, &workshop, &work)?);
-    text.push_str(&own::measure(bench)?);
-    text.push_str(&latency::measure(bench)?);
     Ok(text)
+}
+
+/// The section of kernels that were built.
+pub fn measure_built(bench: &Bench) -> Result<String, Error> {
+    Ok(format!("## Kernels of the editions\n{}{}", own::measure(bench)?, latency::measure(bench)?))
 }
 
 fn wrong(problem: impl ToString) -> Error {

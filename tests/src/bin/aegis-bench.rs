@@ -44,6 +44,8 @@ enum Part {
     Flash,
     /// Kernel configurations: all editions checked, against the kernel's own script
     Kernel,
+    /// Kernels that were built: sizes, boot and wake-up beside Debian's
+    OwnKernel,
     /// The server against nginx: pages, API, downloads, idle connections
     Server,
 }
@@ -75,6 +77,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             Part::Hardware => hardware::measure(&bench)?,
             Part::Flash => flash::measure(&bench)?,
             Part::Kernel => kernel::measure(&bench)?,
+            Part::OwnKernel => kernel::measure_built(&bench)?,
             Part::Server => server::measure(&bench)?,
         };
         text.push('\n');
