@@ -8,8 +8,11 @@ mod fuzz;
 
 use std::{collections::BTreeSet, fs, panic, path::Path};
 
+/// What a target does with an input.
+type Target = fn(&[u8]);
+
 /// Every target, by the name of its program and of its corpus.
-const TARGETS: [(&str, fn(&[u8])); 15] = [
+const TARGETS: [(&str, Target); 15] = [
     ("answers", fuzz::answers::run),
     ("bmap", fuzz::bmap::run),
     ("cmdline", fuzz::cmdline::run),

@@ -20,9 +20,10 @@ pub fn encode(size: u64, runs: &[(u64, Vec<u8>)]) -> Vec<u8> {
     out.extend([0; 8]);
     for (sector, run) in runs {
         let back = size / SECTOR - sector;
-        let place = if back < *sector { FROM_END | back as u32 } else { *sector as u32 };
+        let short = |sectors: u64| u32::try_from(sectors).expect("a run is near one of the ends");
+        let place = if back < *sector { FROM_END | short(back) } else { short(*sector) };
         out.extend(place.to_le_bytes());
-        out.extend((run.len() as u16).to_le_bytes());
+        out.extend(u16::try_from(run.len()).expect("a run is short").to_le_bytes());
         out.extend(run);
     }
     out

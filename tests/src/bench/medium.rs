@@ -162,7 +162,9 @@ fn squash(bench: &Bench, directory: &Path, contents: &Root<'_>, image: &Path) ->
     for name in ["dev", "proc", "sys", "run", "tmp", "etc", "var", "usr/bin", "usr/sbin", "usr/lib"] {
         create(&root.join(name))?;
     }
-    for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
+    for (link, target) in
+        [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")]
+    {
         let link = root.join(link);
         if link.is_symlink() {
             continue;
