@@ -42,7 +42,7 @@ impl Candidate {
 
 /// Measures and reports.
 pub fn measure(bench: &Bench) -> Result<String, Error> {
-    let medium = Medium::make(bench, &Root { program: "marker.rs", tree: None })?;
+    let medium = Medium::make(bench, &Root { program: "marker.rs", tree: None }, &bench.kernel)?;
     let ours = medium.initramfs(bench, &bench.kernel)?;
     let mut candidates = vec![Candidate::new("Aegis OS".to_owned(), &ours, &medium.parameters)?];
     let mut versions = Vec::new();

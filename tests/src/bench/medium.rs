@@ -61,9 +61,9 @@ pub struct Boot {
 }
 
 impl Medium {
-    /// Makes image, key, manifest and ISO.
-    pub fn make(bench: &Bench, contents: &Root<'_>) -> Result<Self, Error> {
-        let directory = bench.empty("medium")?;
+    /// Makes image, key, manifest and ISO. aegis-init starts a medium with the kernel of its manifest only.
+    pub fn make(bench: &Bench, contents: &Root<'_>, kernel: &Kernel) -> Result<Self, Error> {
+        let directory = bench.empty(&format!("medium-{}", kernel.release))?;
         let tree = directory.join("tree");
         for name in ["aegis", "live", "LiveOS"] {
             create(&tree.join(name))?;
@@ -86,7 +86,7 @@ impl Medium {
             version: Version::CURRENT,
             channel: Channel::Stable,
             epoch: bench.lock.epoch,
-            kernel: bench.kernel.release.clone(),
+            kernel: kernel.release.clone(),
             image,
             files: release::describe_tree(&tree)?,
             inputs: BTreeMap::new(),

@@ -35,14 +35,20 @@ pub(super) fn measure(bench: &Bench) -> Result<String, Error> {
     };
     let tree = bench.empty("latency")?.join("tree");
     unpack(&tree)?;
-    let medium = Medium::make(bench, &Root { program: "kernel/cyclic.rs", tree: Some(&tree) })?;
+    let root = Root { program: "kernel/cyclic.rs", tree: Some(&tree) };
     let kernels = [&kernel, &bench.kernel];
-    let archives = [medium.initramfs(bench, kernels[0])?, medium.initramfs(bench, kernels[1])?];
+    let media = [Medium::make(bench, &root, kernels[0])?, Medium::make(bench, &root, kernels[1])?];
+    let archives = [media[0].initramfs(bench, kernels[0])?, media[1].initramfs(bench, kernels[1])?];
     let mut late: [Vec<Late>; 2] = Default::default();
     for round in 1..=ROUNDS {
         for (which, kernel) in kernels.into_iter().enumerate() {
-            let said =
-                medium.run(bench, "latency", (kernel, &archives[which]), Bus::Cdrom, &medium.parameters)?;
+            let said = media[which].run(
+                bench,
+                "latency",
+                (kernel, &archives[which]),
+                Bus::Cdrom,
+                &media[which].parameters,
+            )?;
             eprintln!("{round}/{ROUNDS} {}: {said}", kernel.release);
             late[which].push(read(&said)?);
         }

@@ -45,14 +45,19 @@ pub(super) fn measure(bench: &Bench) -> Result<String, Error> {
         Ok(found) => found,
         Err(missing) => return Ok(missing),
     };
-    let medium = Medium::make(bench, &Root { program: "marker.rs", tree: None })?;
     let kernels = [&kernel, &bench.kernel];
-    let archives = [medium.initramfs(bench, kernels[0])?, medium.initramfs(bench, kernels[1])?];
+    let media = [marked(bench, kernels[0])?, marked(bench, kernels[1])?];
+    let archives = [media[0].initramfs(bench, kernels[0])?, media[1].initramfs(bench, kernels[1])?];
     let mut boots: [Vec<Boot>; 2] = Default::default();
     for round in 1..=ROUNDS {
         for (which, kernel) in kernels.into_iter().enumerate() {
-            let boot =
-                medium.boot(bench, "kernel", (kernel, &archives[which]), Bus::Cdrom, &medium.parameters)?;
+            let boot = media[which].boot(
+                bench,
+                "kernel",
+                (kernel, &archives[which]),
+                Bus::Cdrom,
+                &media[which].parameters,
+            )?;
             eprintln!("{round}/{ROUNDS} {}: PID 1 after {:.2} s", kernel.release, boot.init);
             boots[which].push(boot);
         }
@@ -60,14 +65,20 @@ pub(super) fn measure(bench: &Bench) -> Result<String, Error> {
     let mut text = render(kernels, &archives, &boots, &record)?;
     for edition in [Edition::Server, Edition::Gamer] {
         if let Ok((kernel, record)) = find(bench, edition)? {
-            text.push_str(&starts(bench, &medium, &kernel, &record)?);
+            text.push_str(&starts(bench, &kernel, &record)?);
         }
     }
     Ok(text)
 }
 
+/// A medium whose program tells when it was started.
+fn marked(bench: &Bench, kernel: &Kernel) -> Result<Medium, Error> {
+    Medium::make(bench, &Root { program: "marker.rs", tree: None }, kernel)
+}
+
 /// One boot from each kind of device, to the new root.
-fn starts(bench: &Bench, medium: &Medium, kernel: &Kernel, record: &Record) -> Result<String, Error> {
+fn starts(bench: &Bench, kernel: &Kernel, record: &Record) -> Result<String, Error> {
+    let medium = marked(bench, kernel)?;
     let archive = medium.initramfs(bench, kernel)?;
     let places = [
         ("CD", Bus::Cdrom),
