@@ -3,6 +3,8 @@
 
 #[path = "program/account.rs"]
 mod account;
+#[path = "support/certificate.rs"]
+mod certificate;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "what other tests need of it")]
 mod client;

@@ -1,17 +1,20 @@
 //! TLS as clients meet it: both protocols, whole files, certificates that change while connections live, broken handshakes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/certificate.rs"]
+mod certificate;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::Command,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use aegis_server::engine::{self, Answer, Certificates, Connection, Counts, Limits, Server};
 use axum::body::Body;
+use certificate::certificate;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     Request, Response,
@@ -25,6 +28,9 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs},
 };
 
+/// Of the files of a certificate.
+const NAME: &str = "site";
+
 /// Says how it was asked.
 struct Echo;
 
@@ -36,40 +42,13 @@ impl engine::Service for Echo {
     }
 }
 
-/// Makes a certificate for 127.0.0.1 that signs itself.
-fn certificate(directory: &Path) {
-    let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]);
-    command.args([
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=critical,CA:false",
-    ]);
-    command.arg("-keyout").arg(directory.join("key.pem")).arg("-out").arg(directory.join("certificate.pem"));
-    let made = command.output().expect("openssl is installed by tests/setup");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
 async fn connect(
     address: SocketAddr,
     directory: &Path,
     protocol: &[u8],
 ) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(directory.join("certificate.pem")).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_file(directory.join("site.pem")).unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
@@ -85,8 +64,8 @@ fn request(path: &str) -> Request<Empty<Bytes>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_protocols_are_spoken_and_certificates_can_change() {
     let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path());
-    let files = (directory.path().join("certificate.pem"), directory.path().join("key.pem"));
+    certificate(directory.path(), NAME);
+    let files = (directory.path().join("site.pem"), directory.path().join("site.key"));
     let certificates = Arc::new(Certificates::read(&files.0, &files.1).unwrap());
     let counts = Arc::new(Counts::default());
     let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
@@ -115,8 +94,8 @@ async fn both_protocols_are_spoken_and_certificates_can_change() {
 
     // A new certificate counts for new connections; the old ones live on. A broken file changes nothing.
     let other = tempfile::tempdir().unwrap();
-    certificate(other.path());
-    for name in ["certificate.pem", "key.pem"] {
+    certificate(other.path(), NAME);
+    for name in ["site.pem", "site.key"] {
         std::fs::copy(other.path().join(name), directory.path().join(name)).unwrap();
     }
     let read = || Certificates::read(&files.0, &files.1);
@@ -126,7 +105,7 @@ async fn both_protocols_are_spoken_and_certificates_can_change() {
     assert!(second.send_request(request("/still")).await.is_ok());
     std::fs::write(&files.1, "no key").unwrap();
     let error = read().unwrap_err().to_string();
-    assert!(error.contains("key.pem") && !error.contains("BEGIN"), "{error}");
+    assert!(error.contains("site.key") && !error.contains("BEGIN"), "{error}");
     assert!(connect(address, other.path(), b"h2").await.is_ok());
 
     // Neither silence nor nonsense holds a connection.

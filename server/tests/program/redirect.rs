@@ -9,16 +9,16 @@ use std::{
 };
 
 use crate::{
+    certificate::certificate,
     get,
     logged::{Logged, ask, configure},
     program::{Place, Served},
-    reload::certificate,
 };
 
 /// A place with TLS, whose plain socket has this port.
 fn place(plain: SocketAddr) -> Place {
     let place = Place::new();
-    certificate(&place, "site");
+    certificate(place.directory.path(), "site");
     let (chain, key) = (place.path("site.pem"), place.path("site.key"));
     let webroot = place.path("webroot");
     fs::create_dir_all(webroot.join(".well-known/acme-challenge/folder")).unwrap();

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    certificate::certificate,
     get,
     logged::{Logged, ask, configure},
     program::Place,
@@ -153,26 +154,6 @@ fn what_cannot_change_is_named_and_a_mistake_changes_nothing() {
     }
 }
 
-/// Makes a certificate of a name that signs itself.
-pub(crate) fn certificate(place: &Place, name: &str) {
-    let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]);
-    command.args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout"]);
-    command.arg(place.path(&format!("{name}.key"))).arg("-out").arg(place.path(&format!("{name}.pem")));
-    let made = command.output().expect("openssl is installed by tests/setup");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
 /// Whom the certificate names that is shown.
 fn shown(address: SocketAddr) -> String {
     let mut command = Command::new("openssl");
@@ -185,7 +166,7 @@ fn shown(address: SocketAddr) -> String {
 #[test]
 fn certificates_can_be_elsewhere_and_broken_ones_leave_everything_as_it_was() {
     let place = Place::new();
-    ["first", "second"].into_iter().for_each(|name| certificate(&place, name));
+    ["first", "second"].into_iter().for_each(|name| certificate(place.directory.path(), name));
     let keys = |name: &str| {
         format!(
             "certificate = \"{}\"\nkey = \"{}\"",
