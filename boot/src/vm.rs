@@ -86,7 +86,8 @@ fn arguments(machine: &Machine, kvm: bool, variables: &Path) -> Vec<String> {
     if kvm {
         add(&["-accel", "kvm"]);
     }
-    add(&["-accel", "tcg,thread=multi", "-cpu", "max"]);
+    // Before QEMU 8.0 an interrupt beside an emulated cmpxchg16b can corrupt EFLAGS and the guest with them.
+    add(&["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"]);
     let code = match machine.firmware {
         Firmware::Bios => None,
         Firmware::Uefi => Some("OVMF_CODE_4M.fd"),
