@@ -1,10 +1,14 @@
 //! The calls that the compiler cannot check; everything else forbids `unsafe`.
-#![expect(unsafe_code, reason = "mapped files, inherited sockets, reads that do not wait and priorities")]
+#![expect(
+    unsafe_code,
+    reason = "mapped files, inherited sockets, reads that do not wait, priorities and times of threads"
+)]
 
 use std::{
     fs::File,
     io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    time::Duration,
 };
 
 use memmap2::{Mmap, MmapOptions};
@@ -24,6 +28,16 @@ pub(crate) fn stand_back() {
     // SAFETY: no memory is handed over. On Linux a priority is that of a thread, 0 is the calling one, and lowering its own is
     // anybody's right; if it fails all the same, the thread is only less modest.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
+/// Time that a processor spent on the calling thread so far.
+pub(crate) fn worked() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec to where the pointer says, and it is one. Every Linux has this clock; without it the
+    // time stays 0.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
 /// Takes over a descriptor that the service manager passed (`sd_listen_fds(3)`).

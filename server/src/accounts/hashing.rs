@@ -25,6 +25,8 @@ use crate::{Error, Result, sys};
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// A thread rests so many times as long as the processor was busy for it.
+const RESTS: u32 = 3;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -89,14 +91,17 @@ impl Hasher {
     }
 }
 
-/// Does jobs until there can be no more.
+/// Does jobs until there can be no more, and rests after each: a modest priority alone leaves downloads beside a flood of sign-ins
+/// three quarters of their speed, as the threads of one core share more than its time. Who signs in alone does not wait for that.
 fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
     sys::stand_back();
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        let before = sys::worked();
         // One that panics is answered as failed, and the thread goes on.
         let _ = catch_unwind(AssertUnwindSafe(job));
+        thread::sleep(sys::worked().saturating_sub(before) * RESTS);
     }
 }
 
@@ -155,6 +160,8 @@ fn failed(problem: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -189,5 +196,19 @@ mod tests {
         assert!((1..20).contains(&refused), "{refused}");
         assert_eq!(hasher.waiting.load(Ordering::Relaxed), 0);
         assert_eq!(hasher.computed(), 20 - refused);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_thread_rests_after_its_work() {
+        let hasher = Hasher::new(1, 2).unwrap();
+        let before = hasher.in_turn(sys::worked).await.unwrap();
+        let computed = || {
+            hash(b"x").unwrap();
+            sys::worked()
+        };
+        let begun = Instant::now();
+        let work = hasher.in_turn(computed).await.unwrap() - before;
+        hasher.in_turn(|| ()).await.unwrap();
+        assert!(!work.is_zero() && begun.elapsed() >= work * RESTS, "{:?} after {work:?}", begun.elapsed());
     }
 }
