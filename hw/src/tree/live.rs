@@ -110,8 +110,27 @@ impl Roots {
     }
 
     pub(super) fn real(&self, path: &str) -> io::Result<String> {
+        // One question for each of a machine's disks, not one for each part of their paths.
+        if let Some(directory) = self.disk(path) {
+            return Ok(directory);
+        }
         let real = self.physical(path).canonicalize()?;
         self.logical(&real).ok_or_else(not_text)
+    }
+
+    /// Where the kernel's list of disks leads to. The path of a device has no links: Linux
+    /// `Documentation/admin-guide/sysfs-rules.rst`.
+    fn disk(&self, path: &str) -> Option<String> {
+        path.strip_prefix("/sys/block/").filter(|name| !name.contains('/'))?;
+        let target = self.physical(path).read_link().ok()?;
+        let mut parts = vec!["", "sys", "block"];
+        for part in target.to_str()?.split('/') {
+            match part {
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        Some(parts.join("/")).filter(|path| path.starts_with("/sys/devices/"))
     }
 
     pub(super) fn read_at(&self, device: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
