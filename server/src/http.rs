@@ -1,7 +1,9 @@
 //! What all answers share: problems, request numbers, headers.
 
+mod object;
 mod problem;
 
+pub(crate) use object::Object;
 pub use problem::{Code, Problem};
 
 /// The address of the client, after trusted proxies; among the extensions of every request.
