@@ -46,6 +46,7 @@ pub use proof::Proof;
 pub use refresh::Tokens;
 pub use secret::Secret;
 pub use sessions::{SessionEntry, Started};
+pub(crate) use web::description;
 pub use web::router;
 
 /// How accounts behave. Times are in seconds.

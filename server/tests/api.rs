@@ -3,6 +3,8 @@
 
 #[path = "api/description.rs"]
 mod description;
+#[path = "api/routes.rs"]
+mod routes;
 
 use std::{collections::BTreeSet, sync::Arc};
 
