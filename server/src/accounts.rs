@@ -41,7 +41,7 @@ pub use factor::Enrolment;
 pub use identity::{AccountId, Gate, Identity, Role};
 pub use login::{Login, Visitor};
 pub use operator::{Act, Overview};
-pub use passkeys::{Added, Options, PasskeyEntry, Purpose};
+pub use passkeys::{Added, Assertion, Begun, CreationOptions, PasskeyEntry, Purpose, RequestOptions};
 pub use proof::Proof;
 pub use refresh::Tokens;
 pub use secret::Secret;

@@ -22,7 +22,7 @@ const SECRET: &str = "accounts";
         (name = "catalogue", description = "The editions"),
         (name = "pricing", description = "What they cost"),
         (name = "releases", description = "What can be downloaded"),
-        (name = "accounts", description = "Signing in, for tokens; what is answered is kept nowhere, so \
+        (name = "accounts", description = "Signing in, by a password or a passkey, for tokens; what is answered is kept nowhere, so \
                                            these requests take no Idempotency-Key. Each address of a client may ask so often in a \
                                            minute, and attempts on one account are slowed down: wait as Retry-After says"),
         (name = "service", description = "The service itself")

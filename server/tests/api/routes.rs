@@ -78,6 +78,14 @@ impl Whole {
             "/api/v1/auth/login" => (json!({"email": ANN, "password": self.password}), 200),
             "/api/v1/auth/refresh" => (json!({"refresh_token": self.tokens().await["refresh_token"]}), 200),
             "/api/v1/auth/logout" => (json!({"refresh_token": self.tokens().await["refresh_token"]}), 204),
+            "/api/v1/auth/passkey/begin" => (json!({}), 200),
+            // An answer that is taken is made by the tests of accounts.
+            "/api/v1/auth/passkey/finish" => {
+                let part = "AA";
+                let credential =
+                    json!({"id": part, "clientDataJSON": part, "authenticatorData": part, "signature": part});
+                (json!({"ceremony": part, "credential": credential}), 401)
+            }
             _ => (Value::Null, 200),
         }
     }

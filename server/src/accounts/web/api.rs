@@ -1,6 +1,7 @@
 //! The API. It takes a bearer token and never a cookie, so that no form of another site can reach it.
 
 mod body;
+mod passkey;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub(super) fn table() -> OpenApiRouter<Arc<Accounts>> {
         .routes(routes!(refresh))
         .routes(routes!(logout))
         .routes(routes!(account))
+        .merge(passkey::table())
 }
 
 /// Asks for an account: a letter with a link goes to the address. The answer is the same whether there is an account or not.

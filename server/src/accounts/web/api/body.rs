@@ -44,7 +44,7 @@ pub(super) struct Credentials {
     pub(super) email: String,
     #[schema(format = Password)]
     pub(super) password: String,
-    /// Of an authenticator, or a recovery code.
+    /// Of an authenticator, or a recovery code. An account whose second factor is a passkey signs in with that, or by such a code.
     pub(super) code: Option<String>,
 }
 
