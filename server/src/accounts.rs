@@ -41,11 +41,12 @@ pub use factor::Enrolment;
 pub use identity::{AccountId, Gate, Identity, Role};
 pub use login::{Login, Visitor};
 pub use operator::{Act, Overview};
-pub use passkeys::{Added, Options, PasskeyEntry, Purpose};
+pub use passkeys::{Added, Assertion, Begun, CreationOptions, PasskeyEntry, Purpose, RequestOptions};
 pub use proof::Proof;
 pub use refresh::Tokens;
 pub use secret::Secret;
 pub use sessions::{SessionEntry, Started};
+pub(crate) use web::description;
 pub use web::router;
 
 /// How accounts behave. Times are in seconds.

@@ -19,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, engine, limits::address::Network, watch::LogFilter};
+use crate::{Error, Result, downloads as files, engine, limits::address::Network, watch::LogFilter};
 pub use downloads::{Downloads, Mirror};
 pub use mail::{Mail, Smtp};
 pub use place::Place;
@@ -334,12 +334,21 @@ impl Config {
         self.listen.trusted_proxies.iter().map(read).collect()
     }
 
+    /// How files are sent.
+    ///
+    /// # Errors
+    /// When a mirror cannot be one.
+    pub fn sending(&self) -> Result<files::Sending> {
+        let (mirrors, at_a_time) = (self.downloads.mirrors()?, self.limits.downloads_per_address);
+        Ok(files::Sending { redirect: self.downloads.redirect, mirrors, at_a_time })
+    }
+
     fn check(&self) -> Result<()> {
         self.watch()?;
         self.proxies()?;
         self.mail.check()?;
         self.storage.check()?;
-        self.downloads.check()?;
+        self.sending()?;
         self.otel.check()?;
         LogFilter::check(&self.log.filter).map_err(|problem| wrong("log.filter", problem))?;
         if self.public()?.is_empty() {

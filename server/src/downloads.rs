@@ -9,6 +9,7 @@ mod mirrors;
 mod ranges;
 mod releases;
 mod running;
+mod sending;
 mod serve;
 
 pub use blobs::{Access, Blob, Blobs, Bucket, Folder, Settings};
@@ -18,4 +19,5 @@ pub use mirrors::{Mirror, Mirrors};
 pub use ranges::{Asked, Span, parse};
 pub use releases::{Catalogue, File, publish};
 pub use running::Running;
+pub use sending::Sending;
 pub use serve::{Counted, Downloads, Permit};

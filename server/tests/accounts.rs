@@ -7,12 +7,16 @@ mod authenticator;
 mod factor;
 #[path = "accounts/forged.rs"]
 mod forged;
+#[path = "accounts/forged_api.rs"]
+mod forged_api;
 #[path = "accounts/operator.rs"]
 mod operator;
 #[path = "accounts/pages.rs"]
 mod pages;
 #[path = "accounts/passkeys.rs"]
 mod passkeys;
+#[path = "accounts/passkeys_api.rs"]
+mod passkeys_api;
 #[path = "accounts/passwords.rs"]
 mod passwords;
 #[path = "accounts/record.rs"]

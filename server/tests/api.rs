@@ -3,6 +3,8 @@
 
 #[path = "api/description.rs"]
 mod description;
+#[path = "api/routes.rs"]
+mod routes;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -175,6 +177,7 @@ async fn what_a_client_gets_wrong_is_named() {
         ("{\"users\":NaN,\"term\":\"annual\"}", (400, "bad_request", None)),
         ("\u{feff}{\"users\":1,\"term\":\"annual\"}", (400, "bad_request", None)),
         ("[]", (422, "invalid_field", None)),
+        ("[1,\"annual\"]", (422, "invalid_field", None)),
         ("null", (422, "invalid_field", None)),
         ("{}", (422, "invalid_field", Some("users"))),
         ("{\"users\":1}", (422, "invalid_field", Some("term"))),

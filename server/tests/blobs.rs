@@ -14,6 +14,8 @@ mod mirrors;
 mod program;
 #[path = "support/release.rs"]
 mod release;
+#[path = "blobs/reload.rs"]
+mod reload;
 #[path = "blobs/sent.rs"]
 mod sent;
 #[path = "support/postgres.rs"]

@@ -15,7 +15,7 @@ use std::{
 use aegis_core::{channel::Channel, edition::Edition};
 use aegis_server::{
     Clock,
-    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Mirrors, Permit, Running},
+    downloads::{Blobs, Catalogue, Counted, Downloads, Links, Mirrors, Permit, Running, Sending},
     engine::{self, Answer, Connection, Counts, Limits, Server},
     store::{Sqlite, Statement, Store},
 };
@@ -29,7 +29,8 @@ impl engine::Service for Site {
     fn call(&self, request: Request<Incoming>) -> Answer {
         let client = request.extensions().get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer);
         if request.uri().path().starts_with("/download/") {
-            return self.0.answer(&request.into_parts().0, client);
+            let how = Sending { redirect: true, mirrors: Mirrors::default(), at_a_time: 2 };
+            return self.0.answer(&request.into_parts().0, client, &how);
         }
         let path = request.uri().path().to_owned();
         if path == "/slow" {
@@ -94,13 +95,10 @@ async fn start(limits: Limits) -> Started {
     let downloads = Downloads {
         catalogue,
         blobs,
-        redirect: true,
-        mirrors: Mirrors::default(),
         links: Links::new(&[7; 32]),
         open: vec![Edition::Freemium],
         permit: Box::new(Nobody),
         clock: Clock::default(),
-        at_a_time: 2.into(),
         running: Arc::new(Running::default()),
         counted: Counted::default(),
     };

@@ -6,8 +6,9 @@ mod account;
 #[path = "support/certificate.rs"]
 mod certificate;
 #[path = "support/client.rs"]
-#[expect(dead_code, reason = "what other tests need of it")]
 mod client;
+#[path = "program/downloads.rs"]
+mod downloads;
 #[path = "program/logged.rs"]
 mod logged;
 #[path = "support/program.rs"]

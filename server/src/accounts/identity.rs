@@ -40,6 +40,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the least first.
+    pub const ALL: [Self; 4] = [Self::Customer, Self::Support, Self::Admin, Self::Owner];
+
     /// Its name in the database and the API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,8 +54,7 @@ impl Role {
     }
 
     pub(super) fn parse(name: &str) -> Result<Self> {
-        let all = [Self::Customer, Self::Support, Self::Admin, Self::Owner];
-        all.into_iter().find(|role| role.name() == name).ok_or_else(|| Error::Corrupt {
+        Self::ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| Error::Corrupt {
             what: "the role of an account".into(),
             problem: "is not one of ours".into(),
         })

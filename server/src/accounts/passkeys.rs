@@ -18,9 +18,11 @@ use crate::{
 };
 
 pub use add::Added;
+pub use answer::Assertion;
 pub(super) use challenge::LIFE;
 pub use challenge::Purpose;
-pub use options::Options;
+pub use options::{CreationOptions, RequestOptions};
+pub use sign_in::Begun;
 
 /// Passkeys of an account at most.
 const MOST: i64 = 20;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{AccountId, Accounts, Denied, Purpose, factor};
+use super::{AccountId, Accounts, Assertion, Denied, Purpose, factor};
 use crate::store::{Row, Statement};
 
 /// What somebody who is signed in brings.
@@ -56,7 +56,9 @@ impl Accounts {
                 }
             }
             Proof::Passkey { answer, holder } => {
-                let checked = self.check_passkey(answer, Purpose::Proof, holder, Some(account), peer).await?;
+                let answer = Assertion::parse(answer)?;
+                let checked =
+                    self.check_passkey(&answer, Purpose::Proof, holder, Some(account), peer).await?;
                 let row = self.row_of(account).await?.ok_or(Denied::SignedOut)?;
                 Ok((row, checked.batch))
             }

@@ -7,7 +7,7 @@ use super::{
     secret::random,
     sessions::identity_of,
 };
-use crate::{Error, Result, store::Statement};
+use crate::{Error, Result, audit::Entry, store::Statement};
 
 /// Seconds of an access token.
 const ACCESS: i64 = 600;
@@ -44,27 +44,35 @@ impl Accounts {
             (true, None) => return Err(Denied::CodeNeeded),
             (true, Some(code)) => self.code_use(known.account, code, visitor.peer).await?.1,
         };
+        let batch = std::iter::once(known.place.forgotten()).chain(used).collect();
+        let entry = self.own(known.account, "session.start").with("kind", "api");
+        let tokens = self.begin_family(known.account, &known.stored, batch, entry).await;
+        tokens.map_err(|denied| match denied {
+            Denied::Failed(Error::Condition(0)) => Denied::Credentials,
+            Denied::Failed(Error::Condition(_)) => Denied::Code,
+            other => other,
+        })
+    }
+
+    /// Begins a family, in one batch with what its beginning needs. The first condition of the batch is that the account has
+    /// the password that it had when it was looked at, and is not disabled.
+    pub(super) async fn begin_family(
+        &self,
+        account: AccountId,
+        stored: &str,
+        needs: Vec<Statement>,
+        entry: Entry,
+    ) -> Result<Tokens, Denied> {
         let (family, refresh, now) = (random::<16>()?, Secret::random()?, self.clock.now());
         let sql = "INSERT INTO refresh_families (id, account, created_at, expires_at) \
             SELECT $1, id, $2, $3 FROM accounts WHERE id = $4 AND password = $5 AND disabled_at IS NULL";
-        let values = [
-            family.into(),
-            now.into(),
-            (now + FAMILY).into(),
-            known.account.0.into(),
-            known.stored.as_str().into(),
-        ];
-        let mut batch = vec![Statement::new(sql, values).expecting(1), known.place.forgotten()];
+        let values = [family.into(), now.into(), (now + FAMILY).into(), account.0.into(), stored.into()];
+        let mut batch = vec![Statement::new(sql, values).expecting(1)];
         let sql = "INSERT INTO refresh_tokens (digest, family) VALUES ($1, $2)";
         batch.push(Statement::new(sql, [refresh.digest().into(), family.into()]));
-        batch.extend(used);
-        let entry = self.own(known.account, "session.start").with("kind", "api");
-        match self.act(batch, entry).await {
-            Ok(_) => self.pair(known.account, &family, refresh),
-            Err(Error::Condition(0)) => Err(Denied::Credentials),
-            Err(Error::Condition(_)) => Err(Denied::Code),
-            Err(error) => Err(error.into()),
-        }
+        batch.extend(needs);
+        self.act(batch, entry).await?;
+        self.pair(account, &family, refresh)
     }
 
     /// Exchanges a refresh token for the next pair.

@@ -16,6 +16,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
+use utoipa::openapi::OpenApi;
 
 use super::Accounts;
 use crate::site::{self, Frame};
@@ -27,6 +28,11 @@ const BODY: usize = 16 * 1024;
 struct Web {
     accounts: Arc<Accounts>,
     frame: Arc<Frame>,
+}
+
+/// The description of the API of accounts.
+pub(crate) fn description() -> OpenApi {
+    api::table().into_openapi()
 }
 
 /// `/api/v1/auth/…`, `/api/v1/account` and the pages below `/account`, which stand in the frame of the site.

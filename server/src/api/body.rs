@@ -12,9 +12,9 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 
-use crate::http::{Code, Problem};
+use crate::http::{Code, Object, Problem};
 
-/// A body in JSON.
+/// A body in JSON, which is an object.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -28,7 +28,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let too_large = rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE;
             Problem::new(if too_large { Code::TooLarge } else { Code::BadRequest })
         })?;
-        parse(&bytes).map(Self)
+        parse(&bytes).map(|Object(value)| Self(value))
     }
 }
 

@@ -11,23 +11,17 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type},
+    openapi::{RefOr, Schema},
 };
 
 use super::{Api, body::Named};
-use crate::http::{Code, Problem};
+use crate::http::{Code, Problem, choice};
 
 /// The identifier of an edition, for the description.
 pub(super) struct EditionId;
 
 /// The identifier of a channel, for the description.
 pub(super) struct ChannelId;
-
-/// A text that is one of a few.
-fn choice(description: &str, values: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
-    let object = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values));
-    object.description(Some(description)).into()
-}
 
 impl PartialSchema for EditionId {
     fn schema() -> RefOr<Schema> {

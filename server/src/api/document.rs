@@ -3,15 +3,18 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::http::Code;
+use crate::{accounts, http::Code};
+
+/// The tag of operations whose requests and answers hold secrets.
+const SECRET: &str = "accounts";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Aegis OS",
         version = "1",
-        description = "The catalogue of editions, prices, releases and the state of the service. Times are RFC 3339 in UTC, \
-                       amounts are whole cents. Every error is application/problem+json (RFC 9457) with a code that stays; \
+        description = "The catalogue of editions, prices, releases, accounts and the state of the service. Times are RFC 3339 in \
+                       UTC, amounts are whole cents. Every error is application/problem+json (RFC 9457) with a code that stays; \
                        sentences may change. Unknown fields and parameters are refused.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
@@ -19,6 +22,9 @@ use crate::http::Code;
         (name = "catalogue", description = "The editions"),
         (name = "pricing", description = "What they cost"),
         (name = "releases", description = "What can be downloaded"),
+        (name = "accounts", description = "Signing in, by a password or a passkey, for tokens; what is answered is kept nowhere, so \
+                                           these requests take no Idempotency-Key. Each address of a client may ask so often in a \
+                                           minute, and attempts on one account are slowed down: wait as Retry-After says"),
         (name = "service", description = "The service itself")
     )
 )]
@@ -28,9 +34,14 @@ struct Document;
 pub fn openapi() -> String {
     let mut document = Document::openapi();
     document.merge(super::table().into_openapi());
+    document.merge(accounts::description());
     // A tree of strings and numbers always serialises.
     let mut value = serde_json::to_value(&document).unwrap_or_default();
     add_problems(&mut value);
+    value["components"]["securitySchemes"]["bearer"] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "An access token of `/api/v1/auth/…`: a JWT (RFC 9068), always signed with EdDSA, good for minutes"
+    });
     if let Some(operations) = value.get_mut("paths").and_then(Value::as_object_mut) {
         for (method, operation) in operations.values_mut().filter_map(Value::as_object_mut).flatten() {
             complete(method, operation);
@@ -41,12 +52,15 @@ pub fn openapi() -> String {
     text
 }
 
-/// What every operation has: problems, entity tags of what is read, keys for what is done once.
+/// What every operation has: problems; and where no secrets are, entity tags of what is read and keys for what is done once.
 fn complete(method: &str, operation: &mut Value) {
-    operation["responses"]["default"] = json!({
-        "description": "A problem",
-        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } }
-    });
+    operation["responses"]["default"] = json!({ "description": "A problem" });
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.iter_mut().for_each(|(status, response)| complete_problem(status, response));
+    }
+    if operation["tags"] == json!([SECRET]) {
+        return;
+    }
     if method == "get" {
         operation["responses"]["304"] = json!({ "description": "What `If-None-Match` names is still right" });
         return;
@@ -61,6 +75,22 @@ fn complete(method: &str, operation: &mut Value) {
         Some(parameters) => parameters.push(key),
         None => operation["parameters"] = json!([key]),
     }
+}
+
+/// The content of a response that is a problem, and the headers that come with some.
+fn complete_problem(status: &str, response: &mut Value) {
+    if status != "default" && status < "400" {
+        return;
+    }
+    response["content"]["application/problem+json"]["schema"] =
+        json!({ "$ref": "#/components/schemas/Problem" });
+    let (name, description, kind) = match status {
+        "401" => ("WWW-Authenticate", "The scheme of authentication, `Bearer`", "string"),
+        "429" => ("Retry-After", "Seconds until it is worth trying again", "integer"),
+        _ => return,
+    };
+    response["headers"][name] =
+        json!({ "description": description, "required": true, "schema": { "type": kind } });
 }
 
 fn add_problems(document: &mut Value) {

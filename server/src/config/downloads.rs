@@ -35,10 +35,6 @@ pub struct Mirror {
 }
 
 impl Downloads {
-    pub(super) fn check(&self) -> Result<()> {
-        self.mirrors().map(drop)
-    }
-
     /// The mirrors.
     ///
     /// # Errors

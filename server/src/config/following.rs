@@ -14,7 +14,6 @@ impl Config {
         keep("storage.database", &self.storage.database, &mut wanted.storage.database, &mut kept);
         keep("storage.blobs", &self.storage.blobs, &mut wanted.storage.blobs, &mut kept);
         keep("storage.s3", &self.storage.s3, &mut wanted.storage.s3, &mut kept);
-        keep("downloads", &self.downloads, &mut wanted.downloads, &mut kept);
         keep("storage.secret", &self.storage.secret, &mut wanted.storage.secret, &mut kept);
         keep("otel.endpoint", &self.otel.endpoint, &mut wanted.otel.endpoint, &mut kept);
         // Paths of certificates can change; whether a socket speaks TLS cannot.
@@ -70,7 +69,6 @@ mod tests {
                 "site.origin",
                 "storage.database",
                 "storage.blobs",
-                "downloads",
                 "storage.secret",
                 "otel.endpoint",
                 "tls"
@@ -79,6 +77,7 @@ mod tests {
         assert_eq!(goes_on.storage, ours.storage);
         assert_eq!(goes_on.tls, None);
         assert_eq!((goes_on.limits, goes_on.log, goes_on.mail), (wanted.limits, wanted.log, wanted.mail));
+        assert_eq!((goes_on.downloads, ours.downloads.redirect), (wanted.downloads, true));
         assert_eq!(goes_on.site.operator, "Somebody");
         assert_eq!(goes_on.listen.acme_webroot, Some("x".into()));
         assert_eq!(goes_on.listen.trusted_proxies, ["10.0.0.0/8"]);

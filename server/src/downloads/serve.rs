@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -18,7 +18,7 @@ use axum::{
 use data_encoding::BASE64;
 
 use super::{
-    Asked, Blobs, Bucket, Catalogue, File, Links, Mirrors, Outcome, Running, Span, Validators,
+    Asked, Blobs, Bucket, Catalogue, File, Links, Outcome, Running, Sending, Span, Validators,
     body::{FileBody, Piece, Source},
     evaluate,
     head::{
@@ -60,10 +60,6 @@ pub struct Downloads {
     pub catalogue: Arc<Catalogue>,
     /// Where the content is.
     pub blobs: Blobs,
-    /// Whether clients are sent to a bucket, where the content is in one; otherwise its bytes are passed on.
-    pub redirect: bool,
-    /// Who else has what everyone may download.
-    pub mirrors: Mirrors,
     /// Who signs links.
     pub links: Links,
     /// Editions that everyone may download.
@@ -72,8 +68,6 @@ pub struct Downloads {
     pub permit: Box<dyn Permit>,
     /// The time.
     pub clock: Clock,
-    /// Downloads of one address at a time; it may change while they run.
-    pub at_a_time: AtomicUsize,
     /// Downloads that run, by address.
     pub running: Arc<Running>,
     /// Bytes that answers promised, and how many answers.
@@ -90,12 +84,12 @@ pub struct Counted {
 }
 
 impl Downloads {
-    /// Answers a request for a path below `/download/`.
-    pub fn answer(&self, request: &Parts, client: IpAddr) -> Answer {
-        self.try_answer(request, client).unwrap_or_else(|problem| Answer::Now(problem.into_response()))
+    /// Answers a request for a path below `/download/`, in the way that the configuration of this moment says.
+    pub fn answer(&self, request: &Parts, client: IpAddr, how: &Sending) -> Answer {
+        self.try_answer(request, client, how).unwrap_or_else(|problem| Answer::Now(problem.into_response()))
     }
 
-    fn try_answer(&self, request: &Parts, client: IpAddr) -> Result<Answer, Problem> {
+    fn try_answer(&self, request: &Parts, client: IpAddr, how: &Sending) -> Result<Answer, Problem> {
         if request.method != Method::GET && request.method != Method::HEAD {
             let mut response = Problem::new(Code::MethodNotAllowed).into_response();
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -114,9 +108,9 @@ impl Downloads {
         let answer = match evaluate(&request.method, &request.headers, &validators) {
             Outcome::Failed => Content::Here(status(StatusCode::PRECONDITION_FAILED)),
             Outcome::NotModified => Content::Here(status(StatusCode::NOT_MODIFIED)),
-            Outcome::Go { ranges } => self.content(request, &file, ranges, client)?,
+            Outcome::Go { ranges } => self.content(request, &file, ranges, (client, how))?,
         };
-        let headers = self.description(&file, &validators, open, client);
+        let headers = description(&file, &validators, open, (client, how));
         Ok(match answer {
             Content::Here(response) => Answer::Now(described(response, headers)),
             Content::Elsewhere(asked) => Answer::Later(Box::pin(async {
@@ -135,7 +129,7 @@ impl Downloads {
         request: &Parts,
         file: &File,
         ranges: bool,
-        client: IpAddr,
+        (client, how): (IpAddr, &Sending),
     ) -> Result<Content, Problem> {
         let size = file.blob.size;
         let asked = match request.headers.get(header::RANGE).map(HeaderValue::to_str) {
@@ -159,12 +153,12 @@ impl Downloads {
         if request.method == Method::HEAD {
             return Ok(Content::Here(response));
         }
-        let place = self.running.place(client, self.at_a_time.load(Ordering::Relaxed))?;
-        if movable && let Some(mirror) = self.mirror(request, file, client) {
+        let place = self.running.place(client, how.at_a_time)?;
+        if movable && let Some(mirror) = self.mirror(request, file, (client, how)) {
             return Ok(Content::Here(redirect(&mirror)));
         }
         match &self.blobs {
-            Blobs::Bucket(bucket) if movable && self.redirect => {
+            Blobs::Bucket(bucket) if movable && how.redirect => {
                 Ok(Content::Elsewhere(Box::pin(signed(Arc::clone(bucket), file.clone()))))
             }
             Blobs::Bucket(bucket) => {
@@ -186,34 +180,39 @@ impl Downloads {
     }
 
     /// Where a mirror has a file that everyone may download, unless our own bytes are asked for.
-    fn mirror(&self, request: &Parts, file: &File, client: IpAddr) -> Option<String> {
+    fn mirror(&self, request: &Parts, file: &File, (client, how): (IpAddr, &Sending)) -> Option<String> {
         let ours = request.uri.query() == Some(mirrors::OURS);
         if ours || !self.open.contains(&file.edition) {
             return None;
         }
-        self.mirrors.choose(client, &file.blob.digest).map(|mirror| mirror.address(&file.path()))
-    }
-
-    /// Headers that every answer about a file has.
-    fn description(&self, file: &File, validators: &Validators, open: bool, client: IpAddr) -> HeaderMap {
-        let mut headers = describe(file, validators, open);
-        if open && !self.mirrors.0.is_empty() {
-            let digest = BASE64.encode(&file.blob.digest.0);
-            insert(&mut headers, DIGEST, &format!("SHA-256={digest}"));
-            let chosen = self.mirrors.choose(client, &file.blob.digest);
-            for link in self.mirrors.links(&file.path(), chosen) {
-                if let Ok(link) = HeaderValue::from_str(&link) {
-                    headers.append(header::LINK, link);
-                }
-            }
-        }
-        headers
+        how.mirrors.choose(client, &file.blob.digest).map(|mirror| mirror.address(&file.path()))
     }
 
     fn count(&self, bytes: u64) {
         self.counted.answers.fetch_add(1, Ordering::Relaxed);
         self.counted.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
+}
+
+/// Headers that every answer about a file has.
+fn description(
+    file: &File,
+    validators: &Validators,
+    open: bool,
+    (client, how): (IpAddr, &Sending),
+) -> HeaderMap {
+    let (mut headers, mirrors) = (describe(file, validators, open), &how.mirrors);
+    if open && !mirrors.0.is_empty() {
+        let digest = BASE64.encode(&file.blob.digest.0);
+        insert(&mut headers, DIGEST, &format!("SHA-256={digest}"));
+        let chosen = mirrors.choose(client, &file.blob.digest);
+        for link in mirrors.links(&file.path(), chosen) {
+            if let Ok(link) = HeaderValue::from_str(&link) {
+                headers.append(header::LINK, link);
+            }
+        }
+    }
+    headers
 }
 
 /// What is sent for a file.

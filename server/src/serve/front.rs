@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,6 @@ use tower::ServiceExt;
 use super::{memo::Memo, routes::Settings};
 use crate::{
     Error, Result,
-    config::Site as Told,
     downloads::{Catalogue, Downloads},
     engine::{Answer, Connection, Service},
     http::{Code, Peer, Problem},
@@ -65,21 +64,20 @@ impl Front {
         memo: Memo,
         (metrics, visits): (Arc<Metrics>, Arc<Visits>),
     ) -> Result<Self> {
-        let site = Arc::new(build(&settings.told, &specs, &downloads)?);
+        let site = Arc::new(build(&settings, &specs, &downloads)?);
         let current = RwLock::new(Current { site, settings: Arc::new(settings) });
         Ok(Self { current, specs, downloads, memo, metrics, visits })
     }
 
     /// Makes the pages of other settings; nothing changes yet.
     pub(super) fn prepare(&self, settings: Settings) -> Result<Prepared> {
-        let site = Arc::new(build(&settings.told, &self.specs, &self.downloads)?);
+        let site = Arc::new(build(&settings, &self.specs, &self.downloads)?);
         Ok(Prepared(Current { site, settings: Arc::new(settings) }))
     }
 
     /// Answers by other settings from the next request on.
-    pub(super) fn change(&self, prepared: Prepared, downloads_per_address: usize) {
+    pub(super) fn change(&self, prepared: Prepared) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = prepared.0;
-        self.downloads.at_a_time.store(downloads_per_address, Ordering::Relaxed);
     }
 
     /// Reads the releases again, and makes the pages anew when they changed.
@@ -89,7 +87,7 @@ impl Front {
         let changed = self.downloads.catalogue.refresh(store).await?;
         if changed {
             let settings = self.current().settings;
-            let site = Arc::new(build(&settings.told, &self.specs, &self.downloads)?);
+            let site = Arc::new(build(&settings, &self.specs, &self.downloads)?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { site, settings };
         }
         Ok(changed)
@@ -200,7 +198,7 @@ impl Front {
                     },
                 )
             };
-            return match self.downloads.answer(&request, client) {
+            return match self.downloads.answer(&request, client, &settings.sending) {
                 Answer::Now(answer) => Answer::Now(told(answer)),
                 Answer::Later(answer) => Answer::Later(Box::pin(async move { told(answer.await) })),
             };
@@ -220,7 +218,8 @@ impl Front {
     }
 }
 
-fn build(told: &Told, specs: &[Spec], downloads: &Downloads) -> Result<Site> {
+fn build(settings: &Settings, specs: &[Spec], downloads: &Downloads) -> Result<Site> {
+    let told = &settings.told;
     let files = downloads.catalogue.files();
     let releases = files.iter().filter(|file| file.is_image()).map(|file| Release {
         edition: file.edition,
@@ -235,7 +234,7 @@ fn build(told: &Told, specs: &[Spec], downloads: &Downloads) -> Result<Site> {
         specs: specs.to_vec(),
         registry: Registry::load().map_err(Error::Spec)?,
         releases: releases.collect(),
-        mirrors: downloads.mirrors.hosts(),
+        mirrors: settings.sending.mirrors.hosts(),
         origin: told.origin.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operator: Operator {

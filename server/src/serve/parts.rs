@@ -163,13 +163,10 @@ async fn downloads(
     let downloads = Downloads {
         catalogue,
         blobs: config.storage.open_blobs()?,
-        redirect: config.downloads.redirect,
-        mirrors: config.downloads.mirrors()?,
         links: Links::new(&secret.key(Purpose::Links, clock.now())?).with(&secret.keys(Purpose::Links)?),
         open: specs.iter().filter(|spec| spec.price.is_free()).map(|spec| spec.id).collect(),
         permit: Box::new(LinksAlone),
         clock: clock.clone(),
-        at_a_time: config.limits.downloads_per_address.into(),
         running: Arc::new(Running::default()),
         counted: Counted::default(),
     };

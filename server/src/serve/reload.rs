@@ -70,7 +70,7 @@ impl Serving<'_> {
 
     async fn apply(&mut self, change: Change) {
         let Change { config, kept, settings, certificates, post } = change;
-        self.parts.front.change(settings, config.limits.downloads_per_address);
+        self.parts.front.change(settings);
         self.parts.courier.replace(post);
         if let (Some(ours), Some(read)) = (&self.certificates, &certificates) {
             ours.replace(read);

@@ -1,4 +1,5 @@
-//! What the configuration decides of answers: routes with their limits, proxies that are believed, texts of the site.
+//! What the configuration decides of answers: routes with their limits, proxies that are believed, texts of the site, how files
+//! are sent.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::{
     accounts::{self, Accounts},
     api::{self, Api},
     config::{Bounds, Config, Site as Told},
-    downloads::Catalogue,
+    downloads::{Catalogue, Sending},
     limits::{self, By, Guard, Limiter, Rule, address::Network},
     site::Frame,
     store::Store,
@@ -23,6 +24,7 @@ pub(super) struct Settings {
     pub(super) told: Told,
     pub(super) router: Router,
     pub(super) proxies: Vec<Network>,
+    pub(super) sending: Sending,
     /// The value of `Strict-Transport-Security` on connections with TLS.
     pub(super) hsts: Option<HeaderValue>,
 }
@@ -44,7 +46,7 @@ impl Routes {
     /// Makes what a configuration decides.
     ///
     /// # Errors
-    /// When a network of proxies or a colour of the site is none.
+    /// When a network of proxies, a mirror or a colour of the site is none.
     pub(super) fn settings(&self, config: &Config) -> Result<Settings> {
         let frame = Arc::new(Frame::new(&self.specs, &config.site.origin, &config.site.operator)?);
         let [for_accounts, for_api] = rules(&config.limits);
@@ -61,7 +63,8 @@ impl Routes {
         let router = router.layer(DefaultBodyLimit::max(config.limits.body_bytes));
         let hsts = config.tls.as_ref().map(|tls| format!("max-age={}", tls.hsts_seconds));
         let hsts = hsts.and_then(|value| HeaderValue::try_from(value).ok());
-        Ok(Settings { told: config.site.clone(), router, proxies: config.proxies()?, hsts })
+        let (proxies, sending) = (config.proxies()?, config.sending()?);
+        Ok(Settings { told: config.site.clone(), router, proxies, sending, hsts })
     }
 }
 

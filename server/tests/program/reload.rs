@@ -93,6 +93,10 @@ fn what_can_change_changes_for_what_comes_next() {
     }
     let answer = ask(public, &asked.replace("/contact", "/account/sign-in"));
     assert!(answer.contains("ratelimit-policy: \"accounts\";q=3;w=60"), "{answer}");
+    let begin = "POST /api/v1/auth/passkey/begin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let answer = ask(public, begin);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"accounts\";q=3;w=60"), "{answer}");
 
     // No request since was logged; the other letters go elsewhere.
     let text = fs::read_to_string(place.path("config.toml")).unwrap();

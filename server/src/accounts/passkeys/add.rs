@@ -1,7 +1,7 @@
 //! Adding and removing a passkey.
 
 use super::{
-    MOST, Options, Purpose,
+    CreationOptions, MOST, Purpose,
     answer::{self, Attestation},
     check::refused,
     named,
@@ -48,7 +48,7 @@ impl Accounts {
         name: &str,
         holder: &[u8],
         visitor: &Visitor,
-    ) -> Result<Options, Denied> {
+    ) -> Result<CreationOptions, Denied> {
         self.party()?;
         named(name)?;
         self.check_password(account, typed, visitor.peer).await?;

@@ -1,7 +1,11 @@
-//! What `passkey.js` sends of a browser's answer, in the names of WebAuthn's own JSON (section 5.1).
+//! What `passkey.js` and clients of the API send of an authenticator's answer, in the names of WebAuthn's own JSON (section 5.1).
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 use crate::accounts::Denied;
 
@@ -22,6 +26,18 @@ impl TryFrom<String> for Base64Url {
     }
 }
 
+impl PartialSchema for Base64Url {
+    /// The one spelling of each sequence of bytes, without `=` at its end (RFC 4648, section 5).
+    fn schema() -> RefOr<Schema> {
+        let one = "[A-Za-z0-9_-]";
+        let last = format!("{one}[AQgw]|{one}{{2}}[AEIMQUYcgkosw048]");
+        let pattern = format!("^({one}{{4}})*({last})?$");
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
+    }
+}
+
+impl ToSchema for Base64Url {}
+
 /// That a passkey was made.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -32,17 +48,29 @@ pub(super) struct Attestation {
     transports: Vec<String>,
 }
 
-/// That a passkey was used.
-#[derive(Debug, Deserialize)]
+/// That a passkey was used: of a `PublicKeyCredential` and its response what is looked at, bytes in base64url.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Assertion {
+#[schema(as = PasskeyAssertion)]
+pub struct Assertion {
+    /// The id of the passkey.
     pub(super) id: Base64Url,
     #[serde(rename = "clientDataJSON")]
     pub(super) client_data: Base64Url,
     pub(super) authenticator_data: Base64Url,
     pub(super) signature: Base64Url,
-    /// Authenticators may leave it out where the passkey was named.
+    /// Whose it is. Authenticators may leave it out where the passkey was named in the options.
     pub(super) user_handle: Option<Base64Url>,
+}
+
+impl Assertion {
+    /// Reads what a form brings.
+    ///
+    /// # Errors
+    /// [`Denied::Passkey`] for anything else.
+    pub fn parse(json: &str) -> Result<Self, Denied> {
+        parse(json)
+    }
 }
 
 /// Reads an answer.

@@ -18,6 +18,8 @@ pub enum Purpose {
     Add,
     /// To sign in without a password.
     SignIn,
+    /// To get tokens of the API.
+    Tokens,
     /// To end a sign-in that the password began.
     Factor,
     /// To do something that takes the account over.
@@ -29,6 +31,7 @@ impl Purpose {
         match self {
             Self::Add => "add",
             Self::SignIn => "sign-in",
+            Self::Tokens => "tokens",
             Self::Factor => "factor",
             Self::Proof => "proof",
         }

@@ -2,10 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{
-    Purpose,
-    answer::{self, Assertion},
-};
+use super::{Assertion, Purpose};
 use crate::{
     Error, Result,
     accounts::{AccountId, Accounts, Denied, Secret, factor::address_in},
@@ -29,13 +26,12 @@ impl Accounts {
     /// `account` is whose the passkey must be; without one the answer must say it (WebAuthn, section 7.2, step 6).
     pub(in crate::accounts) async fn check_passkey(
         &self,
-        json: &str,
+        answer: &Assertion,
         purpose: Purpose,
         holder: &[u8],
         account: Option<AccountId>,
         peer: IpAddr,
     ) -> Result<Checked, Denied> {
-        let answer: Assertion = answer::parse(json)?;
         let client = self.party()?.client(Ceremony::Get, &answer.client_data.0).map_err(refused)?;
         let challenge = Secret::parse(client.challenge()).ok_or(Denied::Passkey)?;
         let found = self.store.read(Statement::new(FIND, [answer.id.0.as_slice().into()])).await?;
@@ -43,11 +39,12 @@ impl Accounts {
         let place = self.place("passkey", &answer.id.0, peer).of(owner);
         let used = self.challenge_use(&challenge, purpose, holder);
         self.attempt_with(&place, vec![used]).await.map_err(unknown_challenge)?;
+        // Sooner than for a signature that is wrong. That tells of an id, of which nobody guesses the 100 random bits (section 4).
         let (Some(row), Some(owner)) = (found.first(), owner) else { return Err(Denied::Passkey) };
-        if !is_theirs(&answer, account, owner) {
+        if !is_theirs(answer, account, owner) {
             return Err(Denied::Passkey);
         }
-        let asserted = self.asserted(&client, &answer, row, owner).await?;
+        let asserted = self.asserted(&client, answer, row, owner).await?;
         let sql =
             "UPDATE passkeys SET counter = $1, backed_up = $2, used_at = $3 WHERE id = $4 AND counter = $5";
         let values = [

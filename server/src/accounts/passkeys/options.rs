@@ -1,6 +1,7 @@
 //! What a browser is asked, in the JSON of WebAuthn (sections 5.1.8 and 5.1.9); `passkey.js` hands it on.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Purpose, challenge::TIMEOUT};
 use crate::{
@@ -9,20 +10,10 @@ use crate::{
     webauthn,
 };
 
-/// Dictionaries of section 5.4 or 5.5.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Options {
-    /// To make a passkey.
-    Create(Box<Creation>),
-    /// To use one.
-    Get(Request),
-}
-
-/// `PublicKeyCredentialCreationOptions`.
+/// What is asked to make a passkey: `PublicKeyCredentialCreationOptions` (section 5.4).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Creation {
+pub struct CreationOptions {
     challenge: String,
     rp: Site,
     user: Person,
@@ -33,14 +24,20 @@ pub struct Creation {
     attestation: &'static str,
 }
 
-/// `PublicKeyCredentialRequestOptions`.
-#[derive(Debug, Serialize)]
+/// What is asked to use a passkey: `PublicKeyCredentialRequestOptions` (WebAuthn, section 5.5), bytes in base64url.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Request {
+#[schema(as = PasskeyOptions)]
+pub struct RequestOptions {
+    /// To be signed. It is good once, for minutes.
     challenge: String,
+    /// The host of the site.
     rp_id: String,
+    /// Milliseconds that a person has.
     timeout: u32,
+    /// Which passkeys; none are named to whoever is not known yet.
     allow_credentials: Vec<Descriptor>,
+    /// Always `required`.
     user_verification: &'static str,
 }
 
@@ -66,7 +63,9 @@ struct Parameters {
     alg: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A passkey by its id (section 5.8.3).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PasskeyDescriptor)]
 struct Descriptor {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -95,7 +94,7 @@ impl Accounts {
         purpose: Purpose,
         holder: &[u8],
         account: Option<AccountId>,
-    ) -> Result<Options, Denied> {
+    ) -> Result<RequestOptions, Denied> {
         let rp_id = self.party()?.id().to_owned();
         let allow_credentials = match account {
             Some(account) => self.descriptors(account).await?,
@@ -104,13 +103,13 @@ impl Accounts {
         if account.is_some() && allow_credentials.is_empty() {
             return Err(Denied::Forbidden("There is no passkey"));
         }
-        Ok(Options::Get(Request {
+        Ok(RequestOptions {
             challenge: self.challenge(purpose, holder).await?.reveal().to_owned(),
             rp_id,
             timeout: TIMEOUT,
             allow_credentials,
             user_verification: "required",
-        }))
+        })
     }
 
     /// What is asked to make one.
@@ -119,8 +118,8 @@ impl Accounts {
         account: AccountId,
         address: &str,
         challenge: &Secret,
-    ) -> Result<Options, Denied> {
-        Ok(Options::Create(Box::new(Creation {
+    ) -> Result<CreationOptions, Denied> {
+        Ok(CreationOptions {
             challenge: challenge.reveal().to_owned(),
             rp: Site { id: self.party()?.id().to_owned(), name: "Aegis OS" },
             user: Person {
@@ -137,7 +136,7 @@ impl Accounts {
                 user_verification: "required",
             },
             attestation: "none",
-        })))
+        })
     }
 
     async fn descriptors(&self, account: AccountId) -> Result<Vec<Descriptor>, Denied> {

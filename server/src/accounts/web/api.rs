@@ -1,5 +1,8 @@
 //! The API. It takes a bearer token and never a cookie, so that no form of another site can reach it.
 
+mod body;
+mod passkey;
+
 use std::sync::Arc;
 
 use axum::{
@@ -7,56 +10,58 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::read::{Body, bearer};
 use crate::{
     accounts::{Accounts, Denied, Tokens, Visitor},
-    http::Problem,
+    http::{Code, Problem},
 };
+use body::{Account, Credentials, Pair, Refresh, Registration, Sent};
 
 pub(super) fn router(accounts: Arc<Accounts>) -> Router {
-    Router::new()
-        .route("/api/v1/auth/register", post(register))
-        .route("/api/v1/auth/login", post(login))
-        .route("/api/v1/auth/refresh", post(refresh))
-        .route("/api/v1/auth/logout", post(logout))
-        .route("/api/v1/account", get(account))
-        .with_state(accounts)
+    let (routes, _) = table().split_for_parts();
+    let routes = routes.method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed));
+    routes.with_state(accounts)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Registration {
-    email: String,
-    password: String,
+/// Every route, with its description.
+pub(super) fn table() -> OpenApiRouter<Arc<Accounts>> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(account))
+        .merge(passkey::table())
 }
 
-/// The same answer whether there is an account or not.
+/// Asks for an account: a letter with a link goes to the address. The answer is the same whether there is an account or not.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts",
+    request_body(content = Registration, description = "Whose account, and its password"),
+    responses((status = 202, description = "A letter is on its way", body = Sent),
+        (status = 422, description = "The address or the password is not one that is taken"),
+        (status = 429, description = "Too many letters to this address, or too many requests")))]
 async fn register(
     State(accounts): State<Arc<Accounts>>,
     visitor: Visitor,
     Body(body): Body<Registration>,
 ) -> Result<Response, Refused> {
     accounts.register(&body.email, &body.password, &visitor).await?;
-    Ok(answer(StatusCode::ACCEPTED, Sent { status: "confirmation_sent" }))
+    Ok(answer(StatusCode::ACCEPTED, Sent::CONFIRMATION))
 }
 
-#[derive(Serialize)]
-struct Sent {
-    status: &'static str,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Credentials {
-    email: String,
-    password: String,
-    code: Option<String>,
-}
-
+/// Signs in by a password, and a code where the account has a second factor.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts",
+    request_body(content = Credentials, description = "Who signs in, and the proofs of it"),
+    responses((status = 200, description = "Tokens", body = Pair),
+        (status = 401, description = "The address, the password or the code is wrong; there may be no such account"),
+        (status = 403, description = "The password is right, and the account was disabled"),
+        (status = 422, description = "A field is not as it must be; or the password is right, and a code is needed: then \
+                                      `field` is `code`"),
+        (status = 429, description = "Too many attempts, or too many requests")))]
 async fn login(
     State(accounts): State<Arc<Accounts>>,
     visitor: Visitor,
@@ -66,12 +71,11 @@ async fn login(
     Ok(pair(&tokens))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refresh {
-    refresh_token: String,
-}
-
+/// Exchanges a refresh token for the next pair. One that was exchanged before ends all that came of its sign-in.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts",
+    request_body(content = Refresh, description = "The refresh token of the last pair"),
+    responses((status = 200, description = "The next tokens", body = Pair),
+        (status = 401, description = "The token is unknown, old, ended or was exchanged before")))]
 async fn refresh(
     State(accounts): State<Arc<Accounts>>,
     Body(body): Body<Refresh>,
@@ -79,6 +83,10 @@ async fn refresh(
     Ok(pair(&accounts.refresh(&body.refresh_token).await?))
 }
 
+/// Ends all that came of a sign-in: its refresh tokens, and its access tokens at once. The answer is the same for a token that nobody has.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts",
+    request_body(content = Refresh, description = "A refresh token of the sign-in"),
+    responses((status = 204, description = "It has ended")))]
 async fn logout(
     State(accounts): State<Arc<Accounts>>,
     Body(body): Body<Refresh>,
@@ -87,47 +95,17 @@ async fn logout(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Serialize)]
-struct Pair<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    expires_in: i64,
-    refresh_token: &'a str,
+/// The account of whoever holds the access token, as it is now.
+#[utoipa::path(get, path = "/api/v1/account", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "The account", body = Account),
+        (status = 401, description = "There is no token, or none that is good")))]
+async fn account(State(accounts): State<Arc<Accounts>>, headers: HeaderMap) -> Result<Response, Refused> {
+    let identity = accounts.bearer(bearer(&headers).ok_or(Denied::SignedOut)?).await?;
+    Ok(answer(StatusCode::OK, Account::of(&identity)))
 }
 
 fn pair(tokens: &Tokens) -> Response {
-    answer(
-        StatusCode::OK,
-        Pair {
-            access_token: tokens.access.reveal(),
-            token_type: "Bearer",
-            expires_in: tokens.expires_in,
-            refresh_token: tokens.refresh.reveal(),
-        },
-    )
-}
-
-#[derive(Serialize)]
-struct Account<'a> {
-    id: String,
-    email: &'a str,
-    role: &'static str,
-    second_factor: bool,
-    created_at: String,
-}
-
-async fn account(State(accounts): State<Arc<Accounts>>, headers: HeaderMap) -> Result<Response, Refused> {
-    let identity = accounts.bearer(bearer(&headers).ok_or(Denied::SignedOut)?).await?;
-    Ok(answer(
-        StatusCode::OK,
-        Account {
-            id: identity.account.hex(),
-            email: identity.address.as_str(),
-            role: identity.role.name(),
-            second_factor: identity.second_factor,
-            created_at: super::read::rfc3339(identity.created_at),
-        },
-    ))
+    answer(StatusCode::OK, Pair::of(tokens))
 }
 
 fn answer(status: StatusCode, body: impl Serialize) -> Response {

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     accounts::{Secret, Visitor},
-    http::{Code, Peer, Problem},
+    http::{Code, Object, Peer, Problem},
 };
 
-/// A body of JSON, of this type and no other.
+/// A body of JSON: an object of this type and nothing else.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let read = Json::from_request(request, state).await;
-        read.map(|Json(body)| Self(body)).map_err(|rejected| unreadable(rejected.status()))
+        read.map(|Json(Object(body))| Self(body)).map_err(|rejected| unreadable(rejected.status()))
     }
 }
 
