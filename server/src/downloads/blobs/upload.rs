@@ -1,6 +1,9 @@
 //! Taking a file into a bucket, in parts: it can be seen when all of them have arrived, or not at all.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    time::Duration,
+};
 
 use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UploadPart,
@@ -8,6 +11,7 @@ use object_store::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{Blob, Bucket, Hash, compare, fault::told, measure};
@@ -17,6 +21,12 @@ use crate::{Error, Result};
 const PART: usize = 8 * 1024 * 1024;
 /// Parts under way at a time.
 const LANES: usize = 3;
+
+/// Time that the parts of an upload which is given up have to end.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Parts that are under way.
+type Lanes = JoinSet<object_store::Result<()>>;
 
 const UPLOADING: &str = "uploading to";
 
@@ -65,14 +75,16 @@ async fn at_once(bucket: &Bucket, mut source: impl Read, blob: Blob) -> Result<(
 async fn in_parts(bucket: &Bucket, source: impl Read, blob: Blob, stop: &mut Stop) -> Result<()> {
     let begun = bucket.store.put_multipart(&bucket.path(&blob.digest)).await;
     let mut upload = begun.map_err(|error| told(UPLOADING, &error))?;
+    let mut lanes = JoinSet::new();
     let sent = tokio::select! {
-        sent = send(&mut *upload, source, blob) => sent,
+        sent = send(&mut *upload, &mut lanes, source, blob) => sent,
         told = stop.told() => Err(told),
     };
     let ended = match sent {
         Ok(()) => upload.complete().await.map(drop).map_err(|error| told(UPLOADING, &error)),
         failed => failed,
     };
+    settle(&mut lanes).await;
     // Parts that belong to nothing are paid for all the same.
     if ended.is_err()
         && let Err(error) = upload.abort().await
@@ -82,30 +94,44 @@ async fn in_parts(bucket: &Bucket, source: impl Read, blob: Blob, stop: &mut Sto
     ended
 }
 
-async fn send(upload: &mut dyn MultipartUpload, mut source: impl Read, blob: Blob) -> Result<()> {
-    let (mut hash, mut lanes) = (Hash::default(), JoinSet::<object_store::Result<()>>::new());
+async fn send(
+    upload: &mut dyn MultipartUpload,
+    lanes: &mut Lanes,
+    mut source: impl Read,
+    blob: Blob,
+) -> Result<()> {
+    let mut hash = Hash::default();
     loop {
         let bytes = part(&mut source, &mut hash).map_err(unreadable)?;
         if bytes.is_empty() {
             break;
         }
         while lanes.len() >= LANES {
-            arrived(&mut lanes).await?;
+            arrived(lanes).await?;
         }
         let sent: UploadPart = upload.put_part(PutPayload::from(bytes));
         lanes.spawn(sent);
     }
     while !lanes.is_empty() {
-        arrived(&mut lanes).await?;
+        arrived(lanes).await?;
     }
     compare(hash.blob(), Some(blob))
 }
 
-async fn arrived(lanes: &mut JoinSet<object_store::Result<()>>) -> Result<()> {
+async fn arrived(lanes: &mut Lanes) -> Result<()> {
     match lanes.join_next().await {
         None | Some(Ok(Ok(()))) => Ok(()),
         Some(Ok(Err(error))) => Err(told(UPLOADING, &error)),
         Some(Err(_ended)) => Err(Error::Blobs { doing: UPLOADING, problem: "a part was given up".into() }),
+    }
+}
+
+/// Lets parts that are under way end: one that arrives after its upload was removed may stay (Amazon S3 API,
+/// `AbortMultipartUpload`). What takes longer than [`SETTLE`] is dropped.
+async fn settle(lanes: &mut Lanes) {
+    let ended = async { while lanes.join_next().await.is_some() {} };
+    if timeout(SETTLE, ended).await.is_err() {
+        lanes.shutdown().await;
     }
 }
 
