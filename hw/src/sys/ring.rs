@@ -5,7 +5,7 @@
 
 use std::{fs::File, io, mem, os::fd::AsRawFd, thread, time::Duration};
 
-use io_uring::{IoUring, Probe, cqueue, opcode, types};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 
 use crate::target::Buffer;
 
@@ -40,7 +40,9 @@ impl<'a> Ring<'a> {
         let bytes = (*buffer).as_ref().get(..length).ok_or(io::ErrorKind::InvalidInput)?;
         let length = u32::try_from(length).map_err(invalid)?;
         let write = opcode::Write::new(types::Fd(self.file.as_raw_fd()), bytes.as_ptr(), length);
-        let write = write.offset(offset).build().user_data(free as u64);
+        // By a thread of the kernel at once. Without that the kernel begins a write of more than one request, as most of these
+        // are, in vain and then again on such a thread, and limits of control groups count it twice.
+        let write = write.offset(offset).build().flags(squeue::Flags::ASYNC).user_data(free as u64);
         // SAFETY: the slice is borrowed from what the `Arc` owns, which stays where it is and unchanged as long as `held` has
         // the `Arc`, thus until the completion was taken. The file is open as long as the ring is there.
         unsafe { self.ring.submission().push(&write) }.map_err(io::Error::other)?;
