@@ -4,7 +4,7 @@
 //! reading and writing at a place from several threads, and what an error means.
 #![expect(
     unsafe_code,
-    reason = "ioctl, posix_fadvise, DeviceIoControl and libraries loaded at run time have no safe form in the standard library"
+    reason = "ioctl, posix_fadvise, io_uring, DeviceIoControl and libraries loaded at run time have no safe form in the standard library"
 )]
 
 #[cfg(all(feature = "dynamic", feature = "inventory"))]
@@ -21,6 +21,8 @@ mod macos;
 pub(crate) mod nvenc;
 #[cfg(all(feature = "dynamic", feature = "gpu"))]
 pub(crate) mod nvml;
+#[cfg(all(target_os = "linux", feature = "uring"))]
+mod ring;
 #[cfg(unix)]
 mod unix;
 #[cfg(all(feature = "dynamic", feature = "gpu"))]
@@ -41,6 +43,8 @@ pub(crate) use self::linux::*;
 pub(crate) use self::macos::*;
 #[cfg(target_os = "macos")]
 pub use self::macos::{Awake, Interrupts};
+#[cfg(all(target_os = "linux", feature = "uring"))]
+pub(crate) use self::ring::Ring;
 #[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]

@@ -17,6 +17,10 @@ use crate::{
     units::Bytes,
 };
 
+mod writes;
+
+pub use writes::{Buffer, Writes, Written};
+
 /// What is read from, addressed by bytes from its start.
 pub trait Source {
     /// Path, for messages.
@@ -137,6 +141,16 @@ pub trait Target: Source {
     fn reread_table(&self) -> Result<(), Error>;
     /// A part of the disk for a program that makes a file system.
     fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error>;
+    /// A ring of up to `depth` writes, which one thread has under way; `None` where the system has none for this target.
+    fn writes(&self, _depth: usize) -> Option<Box<dyn Writes + '_>> {
+        None
+    }
+}
+
+/// A disk does not grow; a file would.
+fn within(size: Bytes, offset: u64, length: usize) -> io::Result<()> {
+    let end = offset.checked_add(length as u64);
+    if end.is_some_and(|end| end <= size.0) { Ok(()) } else { Err(sys::beyond_the_end()) }
 }
 
 /// Where a program finds a part of a [`Target`]: `size` bytes from `offset` of `path`.
@@ -279,11 +293,12 @@ impl BlockDevice {
     }
 
     /// A disk that was pulled out has no bytes for the kernel, which then speaks of an end or of no space left.
-    fn explained(&self, error: io::Error) -> io::Error {
-        match sys::device_size(&self.file) {
+    fn explained(&self, operation: &'static str, error: io::Error) -> Error {
+        let source = match sys::device_size(&self.file) {
             Ok(size) if size < self.identity.size.0 => sys::no_device(),
             _ => error,
-        }
+        };
+        Error::Io { operation, path: self.path.clone(), source }
     }
 }
 
@@ -302,14 +317,14 @@ impl Source for BlockDevice {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
         let read = sys::read_exact_at(&self.file, buffer, offset);
-        read.map_err(|error| Error::io("read", &self.path)(self.explained(error)))
+        read.map_err(|error| self.explained("read", error))
     }
 }
 
 impl Target for BlockDevice {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
         let written = sys::write_all_at(&self.file, buffer, offset);
-        written.map_err(|error| Error::io("write", &self.path)(self.explained(error)))
+        written.map_err(|error| self.explained("write", error))
     }
 
     fn sync(&self) -> Result<(), Error> {
@@ -328,6 +343,10 @@ impl Target for BlockDevice {
     fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error> {
         let device = LoopDevice::attach(&self.file, offset, size.0)?;
         Ok(Window { path: device.node().into(), offset: 0, size, _device: Some(device) })
+    }
+
+    fn writes(&self, depth: usize) -> Option<Box<dyn Writes + '_>> {
+        writes::of(&self.file, self.identity.size, depth, |error| self.explained("write", error))
     }
 }
 
@@ -374,13 +393,9 @@ impl Source for ImageFile {
 
 impl Target for ImageFile {
     fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
-        let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.size.0) {
-            // A disk does not grow; a file would.
-            let source = sys::beyond_the_end();
-            return Err(Error::Io { operation: "write", path: self.path.clone(), source });
-        }
-        sys::write_all_at(&self.file, buffer, offset).map_err(Error::io("write", &self.path))
+        within(self.size, offset, buffer.len())
+            .and_then(|()| sys::write_all_at(&self.file, buffer, offset))
+            .map_err(Error::io("write", &self.path))
     }
 
     fn sync(&self) -> Result<(), Error> {
@@ -397,6 +412,10 @@ impl Target for ImageFile {
 
     fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error> {
         Ok(Window { path: self.path.clone(), offset, size, _device: None })
+    }
+
+    fn writes(&self, depth: usize) -> Option<Box<dyn Writes + '_>> {
+        writes::of(&self.file, self.size, depth, |error| Error::io("write", &self.path)(error))
     }
 }
 

@@ -31,6 +31,7 @@ mod run;
 pub mod session;
 pub mod sums;
 pub mod verify;
+mod write;
 
 pub use batch::Batch;
 pub use engine::{Image, Observer, Options, Order, Target, flash, flash_each};

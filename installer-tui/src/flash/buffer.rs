@@ -62,12 +62,19 @@ pub struct Chunk {
 impl Chunk {
     /// The image's bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer.as_deref().unwrap_or_default()[..self.length]
+        &self.as_ref()[..self.length]
     }
 
     /// The image's bytes, and zeros up to whole sectors.
     pub fn sectors(&self, sector: usize) -> &[u8] {
-        &self.buffer.as_deref().unwrap_or_default()[..self.length.next_multiple_of(sector).min(CHUNK)]
+        &self.as_ref()[..self.length.next_multiple_of(sector).min(CHUNK)]
+    }
+}
+
+/// The whole buffer.
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_deref().unwrap_or_default()
     }
 }
 

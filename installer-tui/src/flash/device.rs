@@ -22,8 +22,6 @@ use super::{
     readback,
 };
 
-/// Writes in flight on one device.
-pub(super) const WRITERS: usize = 4;
 /// Bytes at both ends of a device where tables and boot sectors are.
 pub(super) const HEAD: u64 = CHUNK as u64;
 /// Bytes at the start of a device that hold its tables, of whichever kind.
@@ -56,7 +54,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    fn add(&self, bytes: usize) {
+    pub(super) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
@@ -74,14 +72,6 @@ pub(super) struct Work<'a> {
     pub(super) update: bool,
     /// Bytes of the image, where they are known before it is read.
     pub(super) length: Option<u64>,
-}
-
-/// What the writers of a device have in common.
-#[derive(Default)]
-struct Shared {
-    head: Mutex<Option<Arc<Chunk>>>,
-    failure: Mutex<Option<Failure>>,
-    written: AtomicU64,
 }
 
 impl Work<'_> {
@@ -130,15 +120,7 @@ impl Work<'_> {
             self.try_capacity()?;
         }
         self.enter(Phase::Write);
-        let shared = Shared::default();
-        thread::scope(|scope| {
-            for _ in 0..WRITERS {
-                scope.spawn(|| self.write_parts(&shared));
-            }
-        });
-        if let Some(failure) = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(failure);
-        }
+        let (head, written) = self.write_parts()?;
         match self.queue.end() {
             Some(End::Whole) => {}
             Some(End::Failed { offset, kind, text }) => {
@@ -147,19 +129,18 @@ impl Work<'_> {
             _ => return Err(Failure::Cancelled),
         }
         let summary = self.summary.wait()?;
-        let head = shared.head.into_inner().unwrap_or_else(PoisonError::into_inner);
         let head = head.ok_or(Failure::Image { offset: 0, source: io::ErrorKind::UnexpectedEof.into() })?;
         self.flush()?;
         self.verify(&summary, &head)?;
         self.finish(&head)?;
-        Ok((summary, shared.written.into_inner()))
+        Ok((summary, written))
     }
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn sector(&self) -> usize {
+    pub(super) fn sector(&self) -> usize {
         usize::try_from(self.target.sector_size()).unwrap_or(512)
     }
 
@@ -214,42 +195,6 @@ impl Work<'_> {
         places.iter().try_for_each(|lba| self.write(lba * sector as u64, &block))
     }
 
-    /// One of the writers: takes parts until there are none, or until one of them failed.
-    fn write_parts(&self, shared: &Shared) {
-        let mut old = Aligned::new(if self.update { CHUNK } else { 0 });
-        while let Some(part) = self.queue.take() {
-            if part.offset == 0 {
-                *shared.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
-                self.progress.add(CHUNK);
-                continue;
-            }
-            if let Err(failure) = self.write_part(&part, &mut old, shared) {
-                shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-                self.queue.close();
-            }
-            self.progress.add(part.length);
-        }
-    }
-
-    fn write_part(&self, part: &Chunk, old: &mut Aligned, shared: &Shared) -> Result<(), Failure> {
-        let bytes = part.sectors(self.sector());
-        let end = part.offset.saturating_add(bytes.len() as u64);
-        let size = self.target.size();
-        if end > size.0 {
-            return Err(Failure::TooLarge { size, needed: aegis_hw::Bytes(end) });
-        }
-        if self.update {
-            let old = &mut old[..bytes.len()];
-            self.read(part.offset, old)?;
-            if old == bytes {
-                return Ok(());
-            }
-        }
-        self.write(part.offset, bytes)?;
-        shared.written.fetch_add(part.length as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
     fn flush(&self) -> Result<(), Failure> {
         self.enter(Phase::Flush);
         self.sync()?;
@@ -298,11 +243,11 @@ impl Work<'_> {
         if *found == *written { Ok(()) } else { Err(Failure::ReadBack { offset }) }
     }
 
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
         self.persist("read", offset, || self.target.read_at(offset, buffer))
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         self.persist("write", offset, || self.target.write_at(offset, bytes))
     }
 
@@ -314,8 +259,19 @@ impl Work<'_> {
         self.persist("read", 0, || self.target.forget_cache())
     }
 
+    /// Fails when the work was stopped, or the device given up because nothing moved.
+    pub(super) fn go_on(&self) -> Result<(), Failure> {
+        if self.stopped() {
+            return Err(Failure::Cancelled);
+        }
+        match self.progress.given_up.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            seconds => Err(Failure::Stalled { seconds }),
+        }
+    }
+
     /// Tries again after an error that can pass; a device that is gone does not come back to this descriptor.
-    fn persist(
+    pub(super) fn persist(
         &self,
         operation: &'static str,
         offset: u64,
@@ -323,13 +279,7 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let mut attempt = 1;
         loop {
-            if self.stopped() {
-                return Err(Failure::Cancelled);
-            }
-            match self.progress.given_up.load(Ordering::Relaxed) {
-                0 => {}
-                seconds => return Err(Failure::Stalled { seconds }),
-            }
+            self.go_on()?;
             self.progress.busy.fetch_add(1, Ordering::Relaxed);
             let result = work();
             self.progress.busy.fetch_sub(1, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use super::{
 /// Parts that wait for one device. With those in flight these are 12 MiB a device.
 pub(super) const DEPTH: usize = 8;
 /// Buffers that one device holds at most.
-const EACH: usize = DEPTH + super::device::WRITERS;
+const EACH: usize = DEPTH + super::write::IN_FLIGHT;
 /// A device that has nothing to do for so long while another one's queue is full is held up by it.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Buffers of a feed beside those of its devices: the one that is filled, and those that are hashed.
@@ -43,6 +43,22 @@ struct State {
     closed: bool,
     /// Since when there was nothing to take.
     idle: Option<Instant>,
+}
+
+impl State {
+    /// Whether there is no part, but may be one later.
+    fn waits(&self) -> bool {
+        self.parts.is_empty() && self.end.is_none() && !self.closed
+    }
+}
+
+/// What a queue has for one who does not wait for long.
+pub(super) enum Next {
+    Part(Arc<Chunk>),
+    /// Nothing so far.
+    Later,
+    /// Nothing any more.
+    Never,
 }
 
 /// A bounded queue between a feed and one device.
@@ -88,19 +104,29 @@ impl Queue {
 
     /// The next part; `None` when the feed ended, which [`Queue::end`] then tells.
     pub(super) fn take(&self) -> Option<Arc<Chunk>> {
-        let mut state = self.lock();
         loop {
-            if let Some(part) = state.parts.pop_front() {
-                drop(state);
-                self.taken.ring();
-                return Some(part);
+            match self.take_within(Duration::MAX) {
+                Next::Part(part) => return Some(part),
+                Next::Later => {}
+                Next::Never => return None,
             }
-            if state.end.is_some() || state.closed {
-                return None;
-            }
-            state.idle.get_or_insert_with(Instant::now);
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// As [`Queue::take`], but that it waits for so long at most.
+    pub(super) fn take_within(&self, limit: Duration) -> Next {
+        let mut state = self.lock();
+        if state.waits() {
+            state.idle.get_or_insert_with(Instant::now);
+            let waited = self.changed.wait_timeout_while(state, limit, |state| state.waits());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let Some(part) = state.parts.pop_front() else {
+            return if state.waits() { Next::Later } else { Next::Never };
+        };
+        drop(state);
+        self.taken.ring();
+        Next::Part(part)
     }
 
     /// How the feed ended, once it did.

@@ -19,7 +19,7 @@ use aegis_installer::{
 use proptest::prelude::*;
 
 use super::{
-    Bytes, Failure, Image, MIB, Memory, Options, Order, Outcome, Target, assert_blank_head, flash, io,
+    Bytes, Failure, Image, MIB, Memory, Options, Order, Outcome, Target, Way, assert_blank_head, flash, io,
 };
 
 /// What the vectors in `core/tests/vectors/ranges` are of: a chunk, a hole, half a chunk.
@@ -362,7 +362,7 @@ proptest! {
         let length = (holes.len() - 1) * MIB + rest;
         let image = Holed { data: Bytes::new(length).data, holes, known };
         let devices = [Memory::new(12 * MIB, 512), Memory::new(12 * MIB, 4096)];
-        let targets: Vec<Box<Target>> = devices.iter().map(|one| Box::new(one.clone()) as Box<Target>).collect();
+        let targets = [Way::Threads.target(&devices[0]), Way::Ring.target(&devices[1])];
         let options = Options { update, ..Options::default() };
         let outcomes = flash::flash(&Order { image: &image, targets: &targets, options }, &mut |_| true);
         for (device, outcome) in devices.iter().zip(outcomes) {

@@ -6,13 +6,15 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
     },
+    thread,
     time::Duration,
 };
 
 use aegis_hw::{
     Bytes, Error,
-    target::{Source, Target, Window},
+    target::{Buffer, Source, Target, Window, Writes, Written},
 };
 
 pub(crate) const MIB: usize = 1 << 20;
@@ -32,6 +34,8 @@ pub(crate) struct Sickness {
     pub(crate) dies_after: Option<usize>,
     /// Time that a write takes.
     pub(crate) delay: Duration,
+    /// Of a write that its ring makes at this place only so many bytes arrive.
+    pub(crate) short: Option<(usize, usize)>,
     /// It is used through a cache, so that buffers may lie anywhere.
     pub(crate) buffered: bool,
     /// Bytes that were written.
@@ -133,7 +137,7 @@ impl Target for Memory {
             sick.written.fetch_add(buffer.len(), Ordering::Relaxed);
             sick.delay
         };
-        std::thread::sleep(delay);
+        thread::sleep(delay);
         let sticks = self.sick.lock().unwrap().sticks.filter(|at| (place..place + buffer.len()).contains(at));
         let mut data = self.data.lock().unwrap();
         let stuck = sticks.map(|at| (at, data[at]));
@@ -156,5 +160,93 @@ impl Target for Memory {
 
     fn window(&self, _offset: u64, _size: Bytes) -> Result<Window, Error> {
         Err(self.error("make a window of", libc::ENOTSUP))
+    }
+}
+
+/// A device in memory with a ring of its own: several writes are under way from one thread, and end in any order.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "not every test that has sick devices writes images to them")]
+pub(crate) struct WithRing(pub(crate) Memory);
+
+impl Source for WithRing {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn size(&self) -> Bytes {
+        self.0.size()
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.0.sector_size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
+impl Target for WithRing {
+    fn write_at(&self, offset: u64, buffer: &[u8]) -> Result<(), Error> {
+        self.0.write_at(offset, buffer)
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.0.sync()
+    }
+
+    fn forget_cache(&self) -> Result<(), Error> {
+        self.0.forget_cache()
+    }
+
+    fn reread_table(&self) -> Result<(), Error> {
+        self.0.reread_table()
+    }
+
+    fn window(&self, offset: u64, size: Bytes) -> Result<Window, Error> {
+        self.0.window(offset, size)
+    }
+
+    fn writes(&self, depth: usize) -> Option<Box<dyn Writes + '_>> {
+        let (ended, awaited) = mpsc::channel();
+        Some(Box::new(Ring { device: self.0.clone(), depth, under_way: 0, ended, awaited }))
+    }
+}
+
+struct Ring {
+    device: Memory,
+    depth: usize,
+    under_way: usize,
+    ended: Sender<Written>,
+    awaited: Receiver<Written>,
+}
+
+impl Writes for Ring {
+    fn begin(&mut self, offset: u64, buffer: Buffer, length: usize) -> Result<(), Error> {
+        assert!(self.under_way < self.depth, "too many writes are under way");
+        self.under_way += 1;
+        let (device, ended) = (self.device.clone(), self.ended.clone());
+        let short = device.sick.lock().unwrap().short.filter(|(at, _)| *at as u64 == offset);
+        let length = short.map_or(length, |(_, length)| length);
+        thread::spawn(move || {
+            let result = device.write_at(offset, &(*buffer).as_ref()[..length]).map(|()| length);
+            drop(buffer);
+            // Nobody waits any more after a failed assertion.
+            let _ = ended.send(Written { offset, result });
+        });
+        Ok(())
+    }
+
+    fn ended(&mut self, wait: bool) -> Result<Option<Written>, Error> {
+        assert!(self.under_way > 0, "nothing is under way");
+        let ended = if wait { self.awaited.recv().ok() } else { self.awaited.try_recv().ok() };
+        self.under_way -= usize::from(ended.is_some());
+        Ok(ended)
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        assert!(self.under_way == 0 || thread::panicking(), "writes are still under way");
     }
 }
