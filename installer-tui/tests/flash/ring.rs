@@ -131,6 +131,7 @@ fn a_full_file_system_is_told_with_the_place() {
     assert!(text.contains("No space left on device"), "{text}");
     let (_, place) = text.split_once("cannot write the device at byte ").unwrap();
     let place: usize = place.split(':').next().unwrap().parse().unwrap();
-    assert!(place.is_multiple_of(MIB) && (MIB..12 * MIB).contains(&place), "{text}");
+    // Of those under way when the space ends any may be the one that gets none.
+    assert!(place.is_multiple_of(MIB) && (MIB..16 * MIB).contains(&place), "{text}");
     assert!(text.starts_with("0\n") || text.contains("\n0\n"), "the head is not blank: {text}");
 }
