@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 
 use crate::{PASSWORD, acts, client::Client, count, program::Place, texts};
 
-const ANN: &str = "ann@example.org";
-
 /// What a process answered before it was killed.
 #[derive(Default)]
 struct Answered {
@@ -21,7 +19,7 @@ struct Answered {
 }
 
 /// Registers, or signs in, until nobody answers. `seen` counts the answers.
-fn load(at: std::net::SocketAddr, round: u32, lane: u8, seen: &AtomicUsize) -> Answered {
+fn load(at: std::net::SocketAddr, ann: &str, round: u32, lane: u8, seen: &AtomicUsize) -> Answered {
     let mut answered = Answered::default();
     for number in 0_u32.. {
         seen.store(number as usize, Ordering::Relaxed);
@@ -36,7 +34,7 @@ fn load(at: std::net::SocketAddr, round: u32, lane: u8, seen: &AtomicUsize) -> A
                 Err(_) => break,
             }
         } else {
-            match client.try_json("/api/v1/auth/login", &json!({"email": ANN, "password": PASSWORD})) {
+            match client.try_json("/api/v1/auth/login", &json!({"email": ann, "password": PASSWORD})) {
                 Ok(answer) => {
                     assert_eq!(answer.status, 200, "{}", answer.body);
                     answered.tokens.push(answer.json());
@@ -61,15 +59,17 @@ fn killed_under_load_it_keeps_what_it_answered() {
     let place = Place::new();
     let url = format!("sqlite:{}", place.path("db").display());
     let mut served = place.serve();
-    Client::new(served.public, "192.0.2.1").make_account(&place.path("mail"), ANN, PASSWORD);
     let (mut registrations, mut sign_ins) = (0, 0);
     for round in 0..rounds {
         let at = served.public;
+        // In each round another one: a sign-in that a kill cut off remains an attempt, and slows those after it down.
+        let ann = &format!("ann{round}@example.org");
+        Client::new(at, "192.0.2.1").make_account(&place.path("mail"), ann, PASSWORD);
         let seen: [AtomicUsize; 4] = Default::default();
         let answered = thread::scope(|scope| {
             let seen = &seen;
             let lanes: Vec<_> = (0..4_u8)
-                .map(|lane| scope.spawn(move || load(at, round, lane, &seen[usize::from(lane)])))
+                .map(|lane| scope.spawn(move || load(at, ann, round, lane, &seen[usize::from(lane)])))
                 .collect();
             while lanes.iter().all(|lane| !lane.is_finished()) && !flows(seen) {
                 thread::sleep(Duration::from_millis(5));
