@@ -10,7 +10,7 @@ use aegis_core::{
     crypto::Ring,
     edition::Edition,
     hex::Digest,
-    key::{KeyId, PublicKey},
+    key::PublicKey,
     ranges::{MAX_BYTES, Ranges, SUFFIX},
 };
 use ring::digest;
@@ -149,7 +149,11 @@ pub fn range_manifest(path: &Path, keys: &KeyFile) -> Result<Map, Error> {
 
 /// A range manifest whose signature was found good, by a key that may be one for development.
 #[cfg(target_os = "linux")]
-pub(crate) fn map_of(ranges: &Ranges, path: &Path, (key, development): (KeyId, bool)) -> Map {
+pub(crate) fn map_of(
+    ranges: &Ranges,
+    path: &Path,
+    (key, development): (aegis_core::key::KeyId, bool),
+) -> Map {
     map_with(ranges, path, Signature::Good { key, development })
 }
 
