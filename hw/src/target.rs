@@ -451,7 +451,9 @@ mod tests {
         assert_eq!(path.metadata().unwrap().len(), 4096);
     }
 
+    /// Elsewhere a child has only what it is handed.
     #[test]
+    #[cfg(unix)]
     fn a_lock_ends_although_a_child_has_the_file_still() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk");
