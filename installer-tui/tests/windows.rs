@@ -98,8 +98,10 @@ fn a_file_is_written_and_read_back() {
     assert!(path.ends_with(r"\stick") && !path.starts_with(r"\\?\"), "{plan}");
     assert_eq!(fs::read(desk.path("stick")).unwrap(), vec![0x5a; 8 * MIB]);
     let lines = desk.succeeds(&["flash", "image.iso", "--to", "stick", "--serial", "stick", "--json"]);
-    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-    assert_eq!(last["event"], "complete", "{lines}");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [.., stick, end] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&stick["event"], &end["event"]), (&"complete".into(), &"end".into()), "{lines:?}");
+    assert_eq!((&end["complete"], &end["failed"]), (&1.into(), &0.into()), "{lines:?}");
     let (image, stick) = (fs::read(desk.path("image.iso")).unwrap(), fs::read(desk.path("stick")).unwrap());
     assert_eq!(stick.len(), 8 * MIB);
     assert!(stick[..image.len()] == image[..], "the image is not on the stick");
