@@ -97,6 +97,13 @@ fn write_watched(
     flash::flash(&Order { image, targets: &targets, options }, observer)
 }
 
+fn assert_ends_at(outcomes: &[Outcome], place: u64) {
+    let [Outcome::NotBootable(Failure::Device { operation: "write", offset, .. })] = outcomes else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(*offset, place);
+}
+
 /// Nothing takes the device for a medium.
 fn assert_blank_head(device: &Memory) {
     assert!(device.content()[..MIB].iter().all(|byte| *byte == 0), "the head is not blank");
@@ -197,10 +204,7 @@ fn errors_that_pass_are_tried_again_and_others_are_told(way: Way) {
     assert!(matches!(write(way, &image, &[&device], Options::default())[..], [Outcome::Complete { .. }]));
     device.sick.lock().unwrap().fails = Some((2 * MIB, libc::ENODEV, u32::MAX));
     let outcomes = write(way, &image, &[&device], Options::default());
-    let [Outcome::NotBootable(Failure::Device { operation: "write", offset, .. })] = &outcomes[..] else {
-        panic!("{outcomes:?}")
-    };
-    assert_eq!(*offset, 2 * MIB as u64);
+    assert_ends_at(&outcomes, 2 * MIB as u64);
     assert_blank_head(&device);
 }
 
@@ -310,10 +314,7 @@ fn writes_that_arrive_in_part_are_made_whole(way: Way) {
     assert!(device.content_is(&image.data));
     device.sick.lock().unwrap().fails = Some((4 * MIB + 3 * 4096, libc::ENOSPC, u32::MAX));
     let outcomes = write(way, &image, &[&device], Options::default());
-    let [Outcome::NotBootable(Failure::Device { operation: "write", offset, .. })] = &outcomes[..] else {
-        panic!("{outcomes:?}")
-    };
-    assert_eq!(*offset, 4 * MIB as u64);
+    assert_ends_at(&outcomes, 4 * MIB as u64);
     assert_blank_head(&device);
 }
 

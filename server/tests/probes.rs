@@ -57,7 +57,7 @@ fn ends_well(place: &Place, served: Served) {
 }
 
 #[test]
-#[ignore = "the API is tried for minutes; make test-all"]
+#[ignore = "schemathesis is fetched; make test-all"]
 fn schemathesis_finds_nothing() {
     let place = Place::new();
     let served = serve(&place);
@@ -88,7 +88,7 @@ fn schemathesis_finds_nothing() {
 }
 
 #[test]
-#[ignore = "the site is tried for minutes; make test-all"]
+#[ignore = "wapiti is fetched, and tries for a minute; make test-all"]
 fn wapiti_finds_nothing() {
     let place = Place::new();
     let served = serve(&place);

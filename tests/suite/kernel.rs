@@ -228,7 +228,7 @@ fn the_server_s_own_kernel_starts_and_keeps_its_promises() -> TestResult {
 }
 
 #[test]
-#[ignore = "a kernel is built for two hours; make test-all"]
+#[ignore = "a kernel is built for hours; make test-all"]
 fn the_gamer_s_own_kernel_starts_and_keeps_its_promises() -> TestResult {
     starts_from_everything("gamer", 4096)
 }

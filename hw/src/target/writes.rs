@@ -34,7 +34,10 @@ pub trait Writes {
 }
 
 /// Writes to an open file by the ring of the system; `None` where it has none, or refuses it.
-#[cfg(all(target_os = "linux", feature = "uring"))]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "uring")),
+    expect(unused_variables, reason = "there is no ring")
+)]
 pub(super) fn of<'a>(
     file: &'a File,
     size: Bytes,
@@ -42,18 +45,9 @@ pub(super) fn of<'a>(
     explain: impl Fn(io::Error) -> Error + 'a,
 ) -> Option<Box<dyn Writes + 'a>> {
     // Old kernels, filters of containers and a sysctl refuse it in several ways, which all mean the same.
-    let ring = sys::Ring::new(file, depth).ok()?;
-    Some(Box::new(Checked { ring, size, explain }))
-}
-
-/// Here the system has none.
-#[cfg(not(all(target_os = "linux", feature = "uring")))]
-pub(super) fn of<'a>(
-    _file: &'a File,
-    _size: Bytes,
-    _depth: usize,
-    _explain: impl Fn(io::Error) -> Error + 'a,
-) -> Option<Box<dyn Writes + 'a>> {
+    #[cfg(all(target_os = "linux", feature = "uring"))]
+    return Some(Box::new(Checked { ring: sys::Ring::new(file, depth).ok()?, size, explain }));
+    #[cfg(not(all(target_os = "linux", feature = "uring")))]
     None
 }
 

@@ -1,6 +1,8 @@
 //! The server against nginx and static-web-server: pages, API answers and downloads of the same bytes over loopback, by
 //! processor time of the servers; a flood of sign-ins beside downloads; and all with many idle connections.
 
+#[path = "../../../server/tests/support/certificate.rs"]
+mod certificate;
 mod client;
 mod flood;
 mod process;
@@ -10,7 +12,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -29,6 +30,7 @@ use super::{
     report,
 };
 use crate::error::Error;
+use certificate::certificate;
 use client::Load;
 use process::Process;
 
@@ -48,7 +50,7 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
     let work = bench.work.join("server");
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
-    certificate(&work)?;
+    certificate(&work, "localhost");
     let content = content(&work)?;
     let keys = release(&work, &content)?;
     let ours = process::ours(bench, &work, &keys, false)?;
@@ -69,25 +71,6 @@ pub fn measure(bench: &Bench) -> Result<String, Error> {
 
 fn wrong(problem: impl ToString) -> Error {
     Error::Format { what: "the server benchmark".into(), problem: problem.to_string() }
-}
-
-/// A self-signed certificate, which both servers use.
-fn certificate(work: &Path) -> Result<(), Error> {
-    let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]);
-    command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
-    command.arg("-keyout").arg(work.join("key.pem")).arg("-out").arg(work.join("certificate.pem"));
-    run("openssl", &mut command).map(drop)
 }
 
 /// A file that does not compress, as an ISO does not.

@@ -109,7 +109,10 @@ pub(super) fn ours(bench: &Bench, work: &Path, keys: &Path, secure: bool) -> Res
          api_per_hour = 100000000\n",
         data = data.display(),
         tls = if secure {
-            format!("[tls]\ncertificate = \"{0}/certificate.pem\"\nkey = \"{0}/key.pem\"\n", work.display())
+            format!(
+                "[tls]\ncertificate = \"{0}/localhost.pem\"\nkey = \"{0}/localhost.key\"\n",
+                work.display()
+            )
         } else {
             String::new()
         },
@@ -147,8 +150,8 @@ pub(super) fn nginx(work: &Path, content: &Path, page: &[u8], answer: &[u8]) -> 
          events {{ worker_connections 20000; }}\n\
          http {{\n  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 600;\n  \
          client_header_timeout 600;\n  open_file_cache max=100;\n  types {{ text/html html; application/json json; }}\n  \
-         server {{ listen {plain} backlog=4096; listen {secure} ssl; root {root};\n    ssl_certificate {work}/certificate.pem; \
-         ssl_certificate_key {work}/key.pem; ssl_protocols TLSv1.3;\n  }}\n}}\n",
+         server {{ listen {plain} backlog=4096; listen {secure} ssl; root {root};\n    ssl_certificate {work}/localhost.pem; \
+         ssl_certificate_key {work}/localhost.key; ssl_protocols TLSv1.3;\n  }}\n}}\n",
         work = work.display(),
         root = root.display(),
     );
@@ -193,8 +196,8 @@ pub(super) fn other(program: &Path, work: &Path, secure: bool) -> Result<Process
     serve.args(["--host", "127.0.0.1", "--log-level", "error", "--threads-multiplier", "1"]);
     serve.args(["--port", &address.port().to_string(), "--root"]).arg(work.join("nginx"));
     if secure {
-        serve.args(["--http2", "true", "--http2-tls-cert"]).arg(work.join("certificate.pem"));
-        serve.arg("--http2-tls-key").arg(work.join("key.pem"));
+        serve.args(["--http2", "true", "--http2-tls-cert"]).arg(work.join("localhost.pem"));
+        serve.arg("--http2-tls-key").arg(work.join("localhost.key"));
     }
     serve.stdout(Stdio::null()).stdin(Stdio::null());
     start(OTHER, serve, address, address, vec![("/", "/page.html")])
