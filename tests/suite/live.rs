@@ -41,7 +41,10 @@ pub(crate) fn reach_installer(vm: &mut Vm) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Leaves the installer's first screen for a root shell.
+/// Leaves the installer's first screen for a root shell, which begins when udev has seen every device.
+///
+/// The installer shows itself sooner: drivers that were not needed to find the medium, such as the one
+/// of disks behind USB, are loaded by udev, and disks of theirs come later.
 pub(crate) fn root_shell(vm: &mut Vm) -> Result<Shell<'_>, Error> {
     vm.serial.press(&[Key::Control('c')])?;
     vm.serial.expect_screen("> Stay here", patience(60))?;
@@ -49,7 +52,9 @@ pub(crate) fn root_shell(vm: &mut Vm) -> Result<Shell<'_>, Error> {
     vm.serial.expect_screen("> Open a shell", patience(60))?;
     vm.serial.press(&[Key::Enter])?;
     vm.serial.expect("# ", patience(60))?;
-    Shell::attach(&mut vm.serial)
+    let mut shell = Shell::attach(&mut vm.serial)?;
+    shell.run_within("udevadm settle", patience(180))?;
+    Ok(shell)
 }
 
 /// Services that a test of disks does without.
