@@ -16,6 +16,28 @@ use crate::{
 const BOB: &str = "bob@example.org";
 
 #[test]
+fn a_challenge_serves_its_purpose_alone_even_in_the_right_hands() {
+    both(async |site| {
+        let (mut key, _) = passkey_of(&site, ANN).await;
+        let (mut client, mut browser) = (site.browser(), site.browser());
+        let begun = begin(&mut client).await;
+        let asked = ask_sign_in(&mut browser).await;
+        let change = async |sql| site.store.write(vec![Statement::new(sql, []).expecting(1)]).await.unwrap();
+        change(
+            "UPDATE passkey_challenges SET holder = (SELECT holder FROM passkey_challenges WHERE purpose = 'tokens') \
+             WHERE purpose = 'sign-in'",
+        )
+        .await;
+        is_denied(
+            &finish(&mut client, &begun["ceremony"], &key.get(&asked)).await,
+            "for a sign-in to the site",
+        );
+        change("UPDATE passkey_challenges SET purpose = 'tokens' WHERE purpose = 'sign-in'").await;
+        tokens(&finish(&mut client, &begun["ceremony"], &key.get(&asked)).await);
+    });
+}
+
+#[test]
 fn a_ceremony_is_once_for_minutes_and_for_whoever_began_it() {
     both(async |site| {
         let (mut key, _) = passkey_of(&site, ANN).await;
