@@ -108,6 +108,26 @@ fn what_is_no_disk_is_not_listed() {
 }
 
 #[test]
+fn loop_devices_with_a_file_are_listed() {
+    let m = Machine::new();
+    for number in 0..3 {
+        let path = format!("sys/devices/virtual/block/loop{number}");
+        m.write(&format!("{path}/size"), b"2048\n");
+        symlink(m.path(&path), m.path(&format!("sys/block/loop{number}"))).unwrap();
+    }
+    let names = || {
+        let volumes = inventory::Inventory::read(&m.tree()).unwrap().volumes;
+        volumes.into_iter().map(|volume| volume.name).collect::<Vec<_>>()
+    };
+    for number in [0, 2] {
+        m.write(&format!("sys/devices/virtual/block/loop{number}/loop/backing_file"), b"/a\n");
+    }
+    assert_eq!(names(), ["loop0", "loop2"]);
+    m.write("proc/partitions", b"major minor  #blocks  name\n\n   7        2       1024 loop2\n");
+    assert_eq!(names(), ["loop2"], "a loop device without a size is idle");
+}
+
+#[test]
 fn every_use_is_a_reason_against_the_disk() {
     let m = Machine::new();
     let sda = m.disk("sda", "pci0/ata1/host0/target0:0:0/0:0:0:0", 1 << 24);

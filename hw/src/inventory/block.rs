@@ -68,7 +68,7 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     pub(super) name: String,
-    /// Its directory, without links.
+    /// Its directory, without links but for a loop device without a file.
     pub(super) directory: String,
     pub(super) kind: Kind,
     pub(super) device: Option<DeviceNumber>,
@@ -96,8 +96,16 @@ impl Blocks {
     /// When the list of block devices cannot be read. A device that vanishes meanwhile is left out.
     pub(super) fn read(tree: &Tree) -> Result<Self, Error> {
         let mut blocks = Self::default();
-        for name in tree.list("/sys/block")? {
-            if let Some(block) = read_block(tree, &name) {
+        let names = tree.list("/sys/block")?;
+        let sized = sized(tree);
+        let has_size = |name: &str| sized.as_ref().is_none_or(|sized| sized.contains(name));
+        for name in names {
+            let listed = format!("/sys/block/{name}");
+            // No question for each, as idle ones are most of what many machines list.
+            let idle = is_loop(&name) && !(has_size(&name) && loop_file(tree, &listed).is_some());
+            let block =
+                if idle { Some(Block::idle(&name, listed)) } else { read_block(tree, &name, &listed) };
+            if let Some(block) = block {
                 blocks.add(block);
             }
         }
@@ -207,20 +215,29 @@ impl Blocks {
 
 impl Block {
     /// A loop device without a file, of which machines have many.
-    fn idle(name: &str, directory: String, kind: Kind) -> Self {
+    fn idle(name: &str, directory: String) -> Self {
         let (partitions, slaves, holders) = Default::default();
+        let kind = Kind::Loop { file: None };
         Self { name: name.into(), directory, kind, device: None, label: None, partitions, slaves, holders }
     }
 }
 
-fn read_block(tree: &Tree, name: &str) -> Option<Block> {
-    let directory = tree.real(&format!("/sys/block/{name}")).ok()?;
+/// Names of the devices that have a size: proc_partitions(5). `None` where there is no such list, as in older recordings.
+fn sized(tree: &Tree) -> Option<BTreeSet<String>> {
+    let text = tree.read("/proc/partitions").ok()?;
+    let names = text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        str::from_utf8(words.nth(3)?).ok()
+    });
+    Some(names.map(Into::into).collect())
+}
+
+fn read_block(tree: &Tree, name: &str, listed: &str) -> Option<Block> {
+    let directory = tree.real(listed).ok()?;
     let kind = kind(tree, &directory, name);
-    if kind == (Kind::Loop { file: None }) {
-        return Some(Block::idle(name, directory, kind));
-    }
     let names = |what: &str| tree.list(&format!("{directory}/{what}")).unwrap_or_default();
-    let label = tree.text(&format!("{directory}/dm/name"));
+    let mapped = matches!(kind, Kind::Crypt | Kind::Lvm | Kind::Multipath | Kind::Mapper);
+    let label = mapped.then(|| tree.text(&format!("{directory}/dm/name"))).flatten();
     Some(Block {
         kind,
         device: tree.text(&format!("{directory}/dev")).as_deref().and_then(DeviceNumber::parse),
@@ -233,12 +250,20 @@ fn read_block(tree: &Tree, name: &str) -> Option<Block> {
     })
 }
 
+/// Whatever else a driver calls its devices, these are the loop driver's.
+fn is_loop(name: &str) -> bool {
+    name.starts_with("loop")
+}
+
+fn loop_file(tree: &Tree, directory: &str) -> Option<String> {
+    tree.text(&format!("{directory}/loop/backing_file"))
+}
+
 fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
     let file = |file: &str| format!("{directory}/{file}");
     let text = |name: &str| tree.text(&file(name));
-    // Whatever else a driver calls its devices, these are the loop driver's.
-    if name.starts_with("loop") {
-        return Kind::Loop { file: text("loop/backing_file") };
+    if is_loop(name) {
+        return Kind::Loop { file: loop_file(tree, directory) };
     }
     // Only disks and drives have a device behind them.
     if tree.exists(&file("device")) {
@@ -279,17 +304,22 @@ fn partitions(tree: &Tree, directory: &str, disk: &str) -> Vec<Part> {
     let mut found = Vec::new();
     for name in names.unwrap_or_default() {
         let at = format!("{directory}/{name}");
-        let Some(number) = tree.number(&format!("{at}/partition")) else { continue };
-        let bytes =
-            |file: &str| tree.number(&format!("{at}/{file}")).unwrap_or(0).saturating_mul(SYSFS_SECTOR);
         let uevent = tree.read(&format!("{at}/uevent")).unwrap_or_default();
         let uevent = String::from_utf8_lossy(&uevent);
+        // The first of a name: those of the kernel come before the name that the table gives.
         let property = |key: &str| {
             let value = uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            value.filter(|value| !value.is_empty()).map(Into::into)
+            value.filter(|value| !value.is_empty()).map(String::from)
         };
+        let file = |name: &str| tree.text(&format!("{at}/{name}"));
+        let number = property("PARTN").or_else(|| file("partition"));
+        let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) else { continue };
+        let device =
+            property("MAJOR").zip(property("MINOR")).map(|(major, minor)| format!("{major}:{minor}"));
+        let bytes =
+            |file: &str| tree.number(&format!("{at}/{file}")).unwrap_or(0).saturating_mul(SYSFS_SECTOR);
         found.push(Part {
-            device: tree.text(&format!("{at}/dev")).as_deref().and_then(DeviceNumber::parse),
+            device: device.or_else(|| file("dev")).as_deref().and_then(DeviceNumber::parse),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: bytes("start"),
             size: Bytes(bytes("size")),

@@ -89,18 +89,22 @@ pub(super) struct Found {
 /// Reads what is on the devices of one machine.
 pub(super) struct Reader<'a> {
     tree: &'a Tree,
+    /// Directories of what was found out before.
+    known: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { tree }
+        // What udev knows was read when the device appeared or was closed by a writer, so it need not be read again.
+        let mut known = vec!["/run/udev/data", KEPT];
+        known.retain(|directory| tree.exists(directory));
+        Self { tree, known }
     }
 
     /// What is known of a disk, partition or volume. A drive without a medium holds nothing, whatever was in it last.
     pub(super) fn of(&self, number: Option<DeviceNumber>, name: &str, size: Bytes) -> Found {
         let Some(number) = number.filter(|_number| size > Bytes(0)) else { return Found::default() };
-        // What udev knows was read when the device appeared or was closed by a writer, so it need not be read again.
-        for directory in ["/run/udev/data", KEPT] {
+        for directory in &self.known {
             if let Some(found) = self.database(&format!("{directory}/b{number}")) {
                 return found;
             }

@@ -62,13 +62,13 @@ fn volume(
     content: &content::Reader<'_>,
 ) -> Option<Volume> {
     let number = |file: &str| tree.number(&format!("{}/{file}", block.directory));
-    let size = Bytes(number("size").unwrap_or(0).saturating_mul(SYSFS_SECTOR));
     // The kernel keeps loop and RAM devices that nobody uses.
     let unused = matches!(block.kind, Kind::Loop { file: None } | Kind::Memory) && block.holders.is_empty();
     let (mounts, swap) = usage.direct(&block.name);
     if unused && mounts.is_empty() && !swap {
         return None;
     }
+    let size = Bytes(number("size").unwrap_or(0).saturating_mul(SYSFS_SECTOR));
     let disks = blocks.disks_of(&block.name, usage);
     Some(Volume {
         label: blocks.label(&block.name),

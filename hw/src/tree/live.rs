@@ -64,29 +64,23 @@ impl Roots {
     }
 
     pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        // Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
-        let whole_at_once = path.starts_with("/sys/");
         let mut file = sys::open_quietly(&self.physical(path))?;
-        let mut bytes = vec![0; 4096];
-        let mut length = 0;
-        loop {
-            match file.read(&mut bytes[length..]) {
-                Ok(0) => break,
-                Ok(count) => length += count,
+        let mut page = [0; 4096];
+        let length = loop {
+            match file.read(&mut page) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                other => break other?,
             }
-            if whole_at_once && length < bytes.len() {
-                break;
-            }
-            if length > READ_LIMIT {
-                return Err(io::Error::from_raw_os_error(libc::EFBIG));
-            }
-            if length == bytes.len() {
-                bytes.resize(length * 2, 0);
-            }
+        };
+        let mut bytes = page[..length].to_vec();
+        // Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
+        if length < page.len() && path.starts_with("/sys/") {
+            return Ok(bytes);
         }
-        bytes.truncate(length);
+        file.take(READ_LIMIT as u64).read_to_end(&mut bytes)?;
+        if bytes.len() > READ_LIMIT {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
         Ok(bytes)
     }
 

@@ -74,8 +74,9 @@ pub(super) fn run(paths: &PathArgs, args: &DevicesArgs) -> Result<(), Error> {
 }
 
 fn as_json(inventory: &Inventory, medium: &BTreeSet<String>) -> String {
-    let mut all = json!(inventory);
-    all["disks"] = inventory.disks.iter().map(|disk| Entry { disk, medium }.json()).collect();
+    let Inventory { disks, volumes, systems, warnings } = inventory;
+    let disks: Vec<Value> = disks.iter().map(|disk| Entry { disk, medium }.json()).collect();
+    let all = json!({ "disks": disks, "volumes": volumes, "systems": systems, "warnings": warnings });
     format!("{all:#}\n")
 }
 

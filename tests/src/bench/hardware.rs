@@ -40,6 +40,7 @@ const PLANS: f64 = 10_000.0;
 pub fn measure(bench: &Bench) -> Result<String, Error> {
     let mut text = String::from("## Hardware\n\n");
     text.push_str(&commands(bench)?);
+    text.push_str(&many_disks(bench)?);
     text.push_str(&large_machine()?);
     text.push_str(&follow(bench)?);
     text.push_str(&plans()?);
@@ -57,15 +58,12 @@ pub(super) fn installer(bench: &Bench) -> Result<std::path::PathBuf, Error> {
     Ok(programs::built(&bench.binaries, *installer)?)
 }
 
-/// This machine, by whole commands.
-fn commands(bench: &Bench) -> Result<String, Error> {
-    let ours = installer(bench)?.display().to_string();
-    let candidates = [
-        ("aegis-installer devices --json", ours.as_str(), &["devices", "--json"][..]),
-        ("lsblk -J -O", "lsblk", &["-J", "-O"]),
-        ("lshw -json -class disk", "lshw", &["-json", "-class", "disk"]),
-    ];
-    let mut times = [const { Vec::new() }; 3];
+/// A command with its arguments, and how the report calls it.
+type Candidate<'a> = (&'static str, &'a str, &'a [&'a str]);
+
+/// Medians in milliseconds of whole commands, run in turns.
+fn in_turns<const N: usize>(candidates: &[Candidate<'_>; N]) -> Result<[f64; N], Error> {
+    let mut times = [const { Vec::new() }; N];
     for _ in 0..ROUNDS {
         for ((name, program, arguments), times) in candidates.iter().zip(&mut times) {
             let mut command = Command::new(program);
@@ -74,14 +72,60 @@ fn commands(bench: &Bench) -> Result<String, Error> {
             times.push(seconds * 1e3);
         }
     }
-    let [ours, lsblk, lshw] = times.map(|times| median(&times));
-    let rows = candidates.iter().zip([ours, lsblk, lshw]);
+    Ok(times.map(|times| median(&times)))
+}
+
+fn rows<const N: usize>(candidates: &[Candidate<'_>; N], times: [f64; N]) -> String {
+    let rows = candidates.iter().zip(times);
     let rows: Vec<_> =
         rows.map(|((name, ..), time)| vec![format!("`{name}`"), format!("{time:.2} ms")]).collect();
-    let mut text = format!("This machine, whole commands; medians of {ROUNDS} rounds in turns.\n\n");
-    text.push_str(&report::table(&["command", "time"], &rows));
+    report::table(&["command", "time"], &rows)
+}
+
+/// This machine, by whole commands.
+fn commands(bench: &Bench) -> Result<String, Error> {
+    let ours = installer(bench)?.display().to_string();
+    let candidates = [
+        ("aegis-installer devices --json", ours.as_str(), &["devices", "--json"][..]),
+        ("lsblk -J -O", "lsblk", &["-J", "-O"]),
+        ("lshw -json -class disk", "lshw", &["-json", "-class", "disk"]),
+        ("true", "true", &[]),
+    ];
+    let times = in_turns(&candidates)?;
+    let [ours, lsblk, lshw, _nothing] = times;
+    let mut text = format!(
+        "This machine, whole commands; medians of {ROUNDS} rounds in turns. `true` is what a process costs that does nothing.\n\n"
+    );
+    text.push_str(&rows(&candidates, times));
     text.push_str(&format!("\nAgainst lshw: {:.1} times.\n", lshw / ours));
     text.push_str(&report::target("time against lsblk", lsblk / ours, 5.0));
+    Ok(text)
+}
+
+/// A machine with many disks whose files lie below a directory, by whole commands.
+fn many_disks(bench: &Bench) -> Result<String, Error> {
+    let directory = tempfile::tempdir().map_err(Error::io("create", "a directory"))?;
+    many::unpack(&many::text(DISKS), directory.path())?;
+    let ours = installer(bench)?.display().to_string();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let (root, sys, proc, dev) = (at(""), at("sys"), at("proc"), at("dev"));
+    let arguments = ["devices", "--json", "--sysfs-root", &sys, "--proc-root", &proc, "--dev-root", &dev];
+    let candidates = [
+        ("aegis-installer devices --json --sysfs-root …", ours.as_str(), &arguments[..]),
+        ("lsblk -J -O --sysroot …", "lsblk", &["-J", "-O", "--sysroot", &root]),
+    ];
+    for (name, program, arguments) in &candidates {
+        let told = run(name, Command::new(program).args(*arguments))?;
+        let last = many::last_partition(DISKS);
+        if !told.contains(&last) {
+            return Err(wrong(format!("{name} does not tell of {last}")));
+        }
+    }
+    let times = in_turns(&candidates)?;
+    let [ours, lsblk] = times;
+    let mut text = format!("\nA machine with {DISKS} disks, as files:\n\n");
+    text.push_str(&rows(&candidates, times));
+    text.push_str(&format!("\nAgainst lsblk: {:.1} times.\n", lsblk / ours));
     Ok(text)
 }
 

@@ -32,10 +32,12 @@ pub(super) struct Measured {
     pub(super) woken: u64,
 }
 
-/// Follows events of any block device that this machine has.
+/// Follows events of any block device that this machine has, but a loop device: by its name that is no disk.
 pub(super) fn measure(installer: &Path) -> Result<Measured, Error> {
-    let device = fs::read_dir("/sys/block").map_err(Error::io("list", "/sys/block"))?.flatten().next();
-    let name = device.ok_or_else(|| wrong("this machine has no block device"))?.file_name();
+    let devices = fs::read_dir("/sys/block").map_err(Error::io("list", "/sys/block"))?;
+    let mut names = devices.flatten().map(|device| device.file_name());
+    let name = names.find(|name| !name.to_string_lossy().starts_with("loop"));
+    let name = name.ok_or_else(|| wrong("this machine has no block device but loop devices"))?;
     let place = tempfile::tempdir().map_err(Error::io("create", std::env::temp_dir()))?;
     let size = machine(place.path(), Path::new(&name)).map_err(Error::io("write below", place.path()))?;
     let mut watcher = Watcher::start(installer, place.path())?;

@@ -1,20 +1,41 @@
 //! A made-up server with many disks behind SAS expanders and on NVMe, in the form of a recording.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, os::unix::fs::symlink, path::Path};
+
+use aegis_hw::{Tree, tree::Recording};
+
+use super::wrong;
+use crate::error::Error;
 
 /// Partitions of each disk.
 pub(super) const PARTITIONS: usize = 3;
 
-/// Every fifth disk is NVMe, the others are SAS.
+/// Every so many disks one is NVMe, the others are SAS.
+const NVME_EACH: usize = 5;
+
+/// Name of the last partition of the last disk on NVMe.
+pub(super) fn last_partition(disks: usize) -> String {
+    format!("nvme{}n1p{PARTITIONS}", (disks - 1) / NVME_EACH * NVME_EACH)
+}
+
+/// The machine.
 pub(super) fn text(disks: usize) -> String {
     let mut text = String::from("aegis machine 1\n# Made up for a benchmark.\n");
     let mut links = String::from("/sys/block\n");
+    let mut numbers = String::from("/sys/dev/block\n");
     for number in 0..disks {
-        let disk = if number % 5 == 0 { Disk::nvme(number) } else { Disk::sas(number) };
+        let disk = if number % NVME_EACH == 0 { Disk::nvme(number) } else { Disk::sas(number) };
         disk.write(&mut text);
-        writeln!(links, "  {} -> ..{}/{}", disk.name, disk.block.trim_start_matches("/sys"), disk.name).ok();
+        let directory = format!("{}/{}", disk.block.trim_start_matches("/sys"), disk.name);
+        writeln!(links, "  {} -> ..{directory}", disk.name).ok();
+        writeln!(numbers, "  259:{} -> ../..{directory}", disk.minor()).ok();
+        for number in 1..=PARTITIONS {
+            let (minor, name) = (disk.minor() + number, disk.partition(number));
+            writeln!(numbers, "  259:{minor} -> ../..{directory}/{name}").ok();
+        }
     }
     text.push_str(&links);
+    text.push_str(&numbers);
     // Each file system of the machine is mounted from one of its disks or from memory.
     text.push_str("/proc/self\n  mountinfo =|\n  | 1 0 0:1 / / rw - tmpfs tmpfs rw\n");
     for number in 0..64 {
@@ -26,8 +47,29 @@ pub(super) fn text(disks: usize) -> String {
         )
         .ok();
     }
-    text.push_str("/proc\n  swaps = Filename Type Size Used Priority\n");
+    text.push_str("/proc\n  swaps = Filename\\t\\t\\t\\tType\\t\\tSize\\t\\tUsed\\t\\tPriority\n");
     text
+}
+
+/// Puts a recording's files and links below a directory, as sysfs has them: links are relative.
+pub(super) fn unpack(text: &str, root: &Path) -> Result<(), Error> {
+    let recording = Recording::parse(text.as_bytes()).map_err(wrong)?;
+    let tree = Tree::recorded(recording.clone());
+    for path in recording.paths() {
+        let place = root.join(path.trim_start_matches('/'));
+        let parent = place.parent().unwrap_or(root);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        match (recording.content(&path), tree.link(&path)) {
+            (Some(content), _) => fs::write(&place, content).map_err(Error::io("write", &place))?,
+            (None, Some(target)) => {
+                let up = "../".repeat(path.matches('/').count() - 1);
+                let target = target.strip_prefix('/').map_or(target.clone(), |inner| format!("{up}{inner}"));
+                symlink(&target, &place).map_err(Error::io("link", &place))?;
+            }
+            (None, None) => return Err(wrong(format!("{path} is neither a file nor a link"))),
+        }
+    }
+    Ok(())
 }
 
 struct Disk {
@@ -62,13 +104,22 @@ impl Disk {
         Self { name: letters(number), block: format!("{device}/block"), device, facts, number }
     }
 
+    fn minor(&self) -> usize {
+        self.number * 64
+    }
+
+    fn partition(&self, number: usize) -> String {
+        let between = if self.name.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
+        format!("{}{between}{number}", self.name)
+    }
+
     fn write(&self, text: &mut String) {
         let Self { name, device, block, facts, number } = self;
         writeln!(text, "{device}").ok();
         facts.iter().for_each(|fact| {
             writeln!(text, "  {fact}").ok();
         });
-        let minor = number * 64;
+        let minor = self.minor();
         writeln!(
             text,
             "{block}/{name}\n  size = 31251759104\n  dev = 259:{minor}\n  removable = 0\n  ro = 0"
@@ -79,16 +130,21 @@ impl Disk {
             "  queue/logical_block_size = 512\n  queue/physical_block_size = 4096\n  queue/rotational = 1\n",
         );
         text.push_str("  queue/optimal_io_size = 0\n  holders /\n  slaves /\n");
-        let between = if name.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
         for partition in 1..=PARTITIONS {
             let start = partition << 28;
-            writeln!(text, "{block}/{name}/{name}{between}{partition}\n  partition = {partition}").ok();
-            writeln!(
-                text,
-                "  start = {start}\n  size = 268435456\n  dev = 259:{}\n  holders /",
-                minor + partition
-            )
-            .ok();
+            let (own, minor) = (self.partition(partition), minor + partition);
+            writeln!(text, "{block}/{name}/{own}\n  partition = {partition}\n  dev = 259:{minor}").ok();
+            writeln!(text, "  start = {start}\n  size = 268435456\n  ro = 0\n  holders /\n  uevent =|").ok();
+            for property in [
+                "MAJOR=259",
+                &format!("MINOR={minor}"),
+                &format!("DEVNAME={own}"),
+                "DEVTYPE=partition",
+                &format!("DISKSEQ={}", number + 1),
+                &format!("PARTN={partition}"),
+            ] {
+                writeln!(text, "  | {property}").ok();
+            }
         }
     }
 }
