@@ -4,6 +4,7 @@
 //! system, below other roots in a test, or in a [`Recording`] of another machine. What is missing, unreadable or
 //! no text is an ordinary answer of a machine: nothing here panics, and errors name the path.
 
+mod directory;
 mod live;
 #[cfg(feature = "record")]
 mod mask;
@@ -12,8 +13,9 @@ mod recorder;
 #[cfg(feature = "record")]
 mod recording;
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
+pub(crate) use directory::Directory;
 pub use live::Roots;
 #[cfg(feature = "record")]
 pub use mask::Mask;
@@ -113,7 +115,11 @@ impl Tree {
     /// # Errors
     /// When it is missing, cannot be read, or has more than [`READ_LIMIT`] bytes.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
-        ask!(self, b => b.read(path)).map_err(Error::io("read", path))
+        self.bytes(path).map_err(Error::io("read", path))
+    }
+
+    fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        ask!(self, b => b.read(path))
     }
 
     /// Content of a file that may be missing; a device that vanished has no files.
@@ -121,7 +127,7 @@ impl Tree {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read_if_any(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        match ask!(self, b => b.read(path)) {
+        match self.bytes(path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(Error::io("read", path)(error)),

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{disk::DeviceNumber, usage::Usage};
-use crate::{error::Error, tree::Tree, units::Bytes};
+use crate::{
+    error::Error,
+    tree::{Directory, Tree},
+    units::Bytes,
+};
 
 /// Unit of `size` and `start` in sysfs, whatever the sector size of the disk.
 const SYSFS_SECTOR: u64 = 512;
@@ -102,7 +106,8 @@ impl Blocks {
         for name in names {
             let listed = format!("/sys/block/{name}");
             // No question for each, as idle ones are most of what many machines list.
-            let idle = is_loop(&name) && !(has_size(&name) && loop_file(tree, &listed).is_some());
+            let idle = is_loop(&name)
+                && !(has_size(&name) && tree.text(&format!("{listed}/{BACKING_FILE}")).is_some());
             let block =
                 if idle { Some(Block::idle(&name, listed)) } else { read_block(tree, &name, &listed) };
             if let Some(block) = block {
@@ -233,20 +238,21 @@ fn sized(tree: &Tree) -> Option<BTreeSet<String>> {
 }
 
 fn read_block(tree: &Tree, name: &str, listed: &str) -> Option<Block> {
-    let directory = tree.real(listed).ok()?;
+    let path = tree.real(listed).ok()?;
+    let directory = Directory::open(tree, &path);
     let kind = kind(tree, &directory, name);
-    let names = |what: &str| tree.list(&format!("{directory}/{what}")).unwrap_or_default();
+    let names = |what: &str| directory.list(what).unwrap_or_default();
     let mapped = matches!(kind, Kind::Crypt | Kind::Lvm | Kind::Multipath | Kind::Mapper);
-    let label = mapped.then(|| tree.text(&format!("{directory}/dm/name"))).flatten();
+    let label = mapped.then(|| directory.text("dm/name")).flatten();
     Some(Block {
         kind,
-        device: tree.text(&format!("{directory}/dev")).as_deref().and_then(DeviceNumber::parse),
+        device: directory.text("dev").as_deref().and_then(DeviceNumber::parse),
         label,
         partitions: partitions(tree, &directory, name),
         slaves: names("slaves"),
         holders: names("holders"),
         name: name.into(),
-        directory,
+        directory: path,
     })
 }
 
@@ -255,29 +261,27 @@ fn is_loop(name: &str) -> bool {
     name.starts_with("loop")
 }
 
-fn loop_file(tree: &Tree, directory: &str) -> Option<String> {
-    tree.text(&format!("{directory}/loop/backing_file"))
-}
+const BACKING_FILE: &str = "loop/backing_file";
 
-fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
-    let file = |file: &str| format!("{directory}/{file}");
-    let text = |name: &str| tree.text(&file(name));
+fn kind(tree: &Tree, directory: &Directory<'_>, name: &str) -> Kind {
+    let there = |file: &str| tree.exists(&directory.at(file));
+    let text = |file: &str| directory.text(file);
     if is_loop(name) {
-        return Kind::Loop { file: loop_file(tree, directory) };
+        return Kind::Loop { file: text(BACKING_FILE) };
     }
     // Only disks and drives have a device behind them.
-    if tree.exists(&file("device")) {
+    if there("device") {
         let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
         // SCSI type 5: SPC-4, 6.4.2.
-        let optical = name.starts_with("sr") || tree.text(&file("device/type")).as_deref() == Some("5");
+        let optical = name.starts_with("sr") || text("device/type").as_deref() == Some("5");
         return match () {
-            () if tree.number(&file("hidden")) == Some(1) => Kind::Hidden,
+            () if directory.number("hidden") == Some(1) => Kind::Hidden,
             () if optical => Kind::Optical,
             () if boot_area || name.starts_with("fd") => Kind::Other,
             () => Kind::Disk,
         };
     }
-    if let Some(uuid) = tree.text(&file("dm/uuid")) {
+    if let Some(uuid) = text("dm/uuid") {
         return match uuid.split_once('-').map_or(uuid.as_str(), |(kind, _)| kind) {
             "CRYPT" => Kind::Crypt,
             "LVM" => Kind::Lvm,
@@ -286,12 +290,12 @@ fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
         };
     }
     match name {
-        _ if tree.exists(&file("dm")) => Kind::Mapper,
-        _ if tree.exists(&file("md")) => Kind::Raid {
+        _ if there("dm") => Kind::Mapper,
+        _ if there("md") => Kind::Raid {
             level: text("md/level"),
             state: text("md/array_state"),
-            members: tree.number(&file("md/raid_disks")),
-            degraded: tree.number(&file("md/degraded")),
+            members: directory.number("md/raid_disks"),
+            degraded: directory.number("md/degraded"),
         },
         _ if name.starts_with("zram") || name.starts_with("ram") => Kind::Memory,
         _ => Kind::Other,
@@ -299,34 +303,33 @@ fn kind(tree: &Tree, directory: &str, name: &str) -> Kind {
 }
 
 /// The directories below a disk that say they are partitions. The kernel begins their names with the disk's.
-fn partitions(tree: &Tree, directory: &str, disk: &str) -> Vec<Part> {
-    let names = tree.list_named(directory, &|name| name.len() > disk.len() && name.starts_with(disk));
+fn partitions(tree: &Tree, directory: &Directory<'_>, disk: &str) -> Vec<Part> {
+    let names = tree.list_named(directory.path(), &|name| name.len() > disk.len() && name.starts_with(disk));
     let mut found = Vec::new();
     for name in names.unwrap_or_default() {
-        let at = format!("{directory}/{name}");
-        let uevent = tree.read(&format!("{at}/uevent")).unwrap_or_default();
+        let uevent = directory.read_if_any(&format!("{name}/uevent")).ok().flatten().unwrap_or_default();
         let uevent = String::from_utf8_lossy(&uevent);
         // The first of a name: those of the kernel come before the name that the table gives.
         let property = |key: &str| {
             let value = uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             value.filter(|value| !value.is_empty()).map(String::from)
         };
-        let file = |name: &str| tree.text(&format!("{at}/{name}"));
+        let file = |file: &str| directory.text(&format!("{name}/{file}"));
         let number = property("PARTN").or_else(|| file("partition"));
         let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) else { continue };
         let device =
             property("MAJOR").zip(property("MINOR")).map(|(major, minor)| format!("{major}:{minor}"));
-        let bytes =
-            |file: &str| tree.number(&format!("{at}/{file}")).unwrap_or(0).saturating_mul(SYSFS_SECTOR);
+        let number_in = |file: &str| directory.number(&format!("{name}/{file}"));
+        let bytes = |file: &str| number_in(file).unwrap_or(0).saturating_mul(SYSFS_SECTOR);
         found.push(Part {
             device: device.or_else(|| file("dev")).as_deref().and_then(DeviceNumber::parse),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: bytes("start"),
             size: Bytes(bytes("size")),
-            read_only: tree.number(&format!("{at}/ro")) == Some(1),
+            read_only: number_in("ro") == Some(1),
             label: property("PARTNAME"),
             guid: property("PARTUUID"),
-            holders: tree.list(&format!("{at}/holders")).unwrap_or_default(),
+            holders: directory.list(&format!("{name}/holders")).unwrap_or_default(),
             name,
         });
     }

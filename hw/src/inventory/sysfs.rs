@@ -7,22 +7,27 @@ use super::{
     disk::Fault,
     usb,
 };
-use crate::{error::Error, sys, text::reported, tree::Tree, units::Bytes};
+use crate::{
+    error::Error,
+    sys,
+    text::reported,
+    tree::{Directory, Tree},
+    units::Bytes,
+};
 
 /// Unit of `size` in sysfs, whatever the sector size of the disk.
 const SYSFS_SECTOR: u64 = 512;
 
 /// Reads files of one disk, and keeps which of them failed.
 struct Files<'a> {
-    tree: &'a Tree,
-    directory: &'a str,
+    directory: Directory<'a>,
     faults: Vec<Fault>,
 }
 
 impl Files<'_> {
     /// Content of a file that the kernel may not offer for this disk.
     fn bytes(&mut self, file: &str) -> Option<Vec<u8>> {
-        match self.tree.read_if_any(&format!("{}/{file}", self.directory)) {
+        match self.directory.read_if_any(file) {
             Ok(bytes) => bytes,
             Err(Error::Io { source, .. }) => {
                 // What needs privileges, or is not offered by this driver, says nothing about the disk.
@@ -71,7 +76,7 @@ fn described(error: &std::io::Error) -> String {
 
 /// A disk, before it is known what uses it.
 pub(super) fn read_disk(tree: &Tree, block: &Block, content: &content::Reader<'_>) -> Disk {
-    let mut files = Files { tree, directory: &block.directory, faults: Vec::new() };
+    let mut files = Files { directory: Directory::open(tree, &block.directory), faults: Vec::new() };
     let transport = transport(&block.directory);
     let usb = (transport == Transport::Usb).then(|| usb::place(tree, &block.directory)).flatten();
     let size = Bytes(files.needed("size").saturating_mul(SYSFS_SECTOR));
@@ -168,7 +173,7 @@ fn model(files: &mut Files<'_>) -> (Option<String>, Option<String>) {
 /// Serial number of a disk, or its WWN.
 pub(crate) fn disk_identity(tree: &Tree, name: &str) -> Option<String> {
     let directory = tree.real(&format!("/sys/block/{name}")).ok()?;
-    let mut files = Files { tree, directory: &directory, faults: Vec::new() };
+    let mut files = Files { directory: Directory::open(tree, &directory), faults: Vec::new() };
     let usb = usb::place(tree, &directory);
     serial(&mut files, usb.as_ref()).or_else(|| files.text("wwid")).or_else(|| files.text("device/wwid"))
 }

@@ -1,5 +1,7 @@
 //! Linux: block devices, their ioctls, loop devices.
 
+#[cfg(feature = "inventory")]
+use std::os::fd::FromRawFd as _;
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -38,6 +40,32 @@ fn ioctl_u64(file: &File, request: libc::c_ulong) -> io::Result<u64> {
     // SAFETY: the requests passed here write one 64-bit number to the pointer.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), request as _, &raw mut value) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+/// Opens a directory for [`open_below`] alone.
+#[cfg(feature = "inventory")]
+pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// As [`super::open_quietly`], from an open directory on.
+#[cfg(feature = "inventory")]
+pub(crate) fn open_below(directory: &File, name: &str) -> io::Result<File> {
+    let name = std::ffi::CString::new(name)?;
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    loop {
+        // SAFETY: the descriptor is open, and the name ends with a zero byte and outlives the call.
+        let descriptor = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) };
+        if descriptor >= 0 {
+            // SAFETY: the descriptor was just opened, and nobody else has it.
+            return Ok(unsafe { File::from_raw_fd(descriptor) });
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// What stays open as long as a disk is held: here its own descriptor does everything.

@@ -1,7 +1,7 @@
 //! The files of the running machine, or of one that is built below other roots.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -64,24 +64,7 @@ impl Roots {
     }
 
     pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let mut file = sys::open_quietly(&self.physical(path))?;
-        let mut page = [0; 4096];
-        let length = loop {
-            match file.read(&mut page) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => break other?,
-            }
-        };
-        let mut bytes = page[..length].to_vec();
-        // Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
-        if length < page.len() && path.starts_with("/sys/") {
-            return Ok(bytes);
-        }
-        file.take(READ_LIMIT as u64).read_to_end(&mut bytes)?;
-        if bytes.len() > READ_LIMIT {
-            return Err(io::Error::from_raw_os_error(libc::EFBIG));
-        }
-        Ok(bytes)
+        content(sys::open_quietly(&self.physical(path))?, path.starts_with("/sys/"))
     }
 
     pub(super) fn list(&self, path: &str, wanted: &dyn Fn(&str) -> bool) -> io::Result<Vec<String>> {
@@ -145,6 +128,26 @@ impl Roots {
         bytes.truncate(filled);
         Ok(bytes)
     }
+}
+
+/// What is in a file. Most files are one page of sysfs, which gives all of it at once; elsewhere only an empty read is the end.
+pub(super) fn content(mut file: File, sysfs: bool) -> io::Result<Vec<u8>> {
+    let mut page = [0; 4096];
+    let length = loop {
+        match file.read(&mut page) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => break other?,
+        }
+    };
+    let mut bytes = page[..length].to_vec();
+    if sysfs && length < page.len() {
+        return Ok(bytes);
+    }
+    file.take(READ_LIMIT as u64).read_to_end(&mut bytes)?;
+    if bytes.len() > READ_LIMIT {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    Ok(bytes)
 }
 
 fn not_text() -> io::Error {

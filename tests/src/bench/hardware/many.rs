@@ -51,6 +51,14 @@ pub(super) fn text(disks: usize) -> String {
     text
 }
 
+/// The target of a link from the link's place on, as short as the kernel writes it.
+fn relative(link: &str, target: &str) -> String {
+    let Some(target) = target.strip_prefix('/') else { return target.into() };
+    let (from, to): (Vec<_>, Vec<_>) = (link[1..].split('/').collect(), target.split('/').collect());
+    let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    "../".repeat(from.len() - common - 1) + &to[common..].join("/")
+}
+
 /// Puts a recording's files and links below a directory, as sysfs has them: links are relative.
 pub(super) fn unpack(text: &str, root: &Path) -> Result<(), Error> {
     let recording = Recording::parse(text.as_bytes()).map_err(wrong)?;
@@ -62,8 +70,7 @@ pub(super) fn unpack(text: &str, root: &Path) -> Result<(), Error> {
         match (recording.content(&path), tree.link(&path)) {
             (Some(content), _) => fs::write(&place, content).map_err(Error::io("write", &place))?,
             (None, Some(target)) => {
-                let up = "../".repeat(path.matches('/').count() - 1);
-                let target = target.strip_prefix('/').map_or(target.clone(), |inner| format!("{up}{inner}"));
+                let target = relative(&path, &target);
                 symlink(&target, &place).map_err(Error::io("link", &place))?;
             }
             (None, None) => return Err(wrong(format!("{path} is neither a file nor a link"))),
