@@ -34,6 +34,7 @@ const NETWORK: [FsType; 10] = [
 pub(super) fn up_to_date(path: &Path, clock: &Clock) -> Result<Connection> {
     refuse_network(path)?;
     make_private(path)?;
+    let _alone = alone(folder(path))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check(&connection, path)?;
     let done = history(&connection).map_err(fault("reading"))?;
@@ -117,6 +118,22 @@ fn make_private(path: &Path) -> Result<()> {
         .open(path)
         .map(drop)
         .map_err(Error::io("opening", path))
+}
+
+/// Waits until no other process begins with a file of this folder: of two that change the way of journaling at once SQLite
+/// refuses one without waiting, and one could see the tables of the other without its history. The folder is locked and
+/// not the file, as closing a file gives up the locks that SQLite has on it (sqlite.org/howtocorrupt.html, 2.2).
+fn alone(folder: &Path) -> Result<fs::File> {
+    let lock = fs::File::open(folder).map_err(Error::io("opening", folder))?;
+    let locked = match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(fs::TryLockError::WouldBlock) => {
+            tracing::info!(folder = %folder.display(), "waits for another process that begins here");
+            lock.lock()
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    };
+    locked.map(|()| lock).map_err(Error::io("locking", folder))
 }
 
 fn folder(of: &Path) -> &Path {
